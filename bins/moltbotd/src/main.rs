@@ -1,0 +1,2 @@
+//! moltbotd
+fn main() {}

@@ -1,0 +1,2 @@
+//! moltctl
+fn main() {}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+pub mod admin;
+pub mod call;
+pub mod caller;
+pub mod chat;
+pub mod credential;
+pub mod dialect;
+pub mod error;
+pub mod id;
+pub mod record;
+pub mod reply;
+pub mod service;
+pub mod usage;
+
+pub use call::{Call, Edit, Head, Operation};
+pub use caller::{Caller, Role};
+pub use chat::{Answer, Finish, Prompt, Turn};
+pub use credential::{Credential, Headers};
+pub use dialect::{Dialect, Splitter};
+pub use error::{CallError, Kind, Retry, UpstreamFault};
+pub use id::{ModelName, RequestId, TargetId, Workspace};
+pub use record::{Attempt, CallRecord, Outcome, Served, Trail};
+pub use reply::{Body, Ending, FrameStream, Frames, Hold, Mark, Reply};
+pub use service::{CallService, Door, Layered, Next, Plain, Step, boxed, tower};
+pub use usage::Usage;
