@@ -1,0 +1,405 @@
+//! The checked configuration, as plain structs: whoever holds one need not check anything again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use secrecy::SecretString;
+
+/// The whole configuration of a home.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The daemon's own listeners, workers and limits.
+    pub server: Server,
+    /// What holds for all models.
+    pub model: ModelSettings,
+    /// The models, in the order of the file. Names are unique.
+    pub models: Vec<Model>,
+    /// Where this node runs; its own region's targets come first.
+    pub region: Option<String>,
+    /// What is logged, and how long it is kept.
+    pub logs: Logs,
+}
+
+impl Config {
+    /// The model of that name.
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+}
+
+/// The daemon's own listeners, workers and limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Address of the data plane, `host:port`. Takes effect at a start.
+    pub listen: String,
+    /// Address of the control plane, `host:port`. Takes effect at a start.
+    pub admin: String,
+    /// Whether callers must show a key.
+    pub auth: AuthMode,
+    /// Worker threads; 0 is one per core. Takes effect at a start.
+    pub workers: usize,
+    /// What a caller may use up.
+    pub limits: Limits,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:18789".to_owned(),
+            admin: "127.0.0.1:18790".to_owned(),
+            auth: AuthMode::default(),
+            workers: 0,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Whether callers must show a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Every call shows a key.
+    #[default]
+    Keys,
+    /// No key is asked for; only on loopback.
+    None,
+}
+
+/// What callers may use up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of a request's body.
+    pub body: u64,
+    /// Longest time until a request's headers are complete.
+    pub header_timeout: Duration,
+    /// Most open connections.
+    pub connections: usize,
+    /// Most calls at once.
+    pub concurrency: usize,
+    /// Longest time a call waits for its turn.
+    pub queue_wait: Duration,
+    /// Most bytes of a whole answer.
+    pub reply: u64,
+    /// Most bytes of one event of a stream.
+    pub event: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 32 << 20,
+            header_timeout: Duration::from_secs(10),
+            connections: 20_000,
+            concurrency: 4096,
+            queue_wait: Duration::from_millis(100),
+            reply: 64 << 20,
+            event: 1 << 20,
+        }
+    }
+}
+
+/// What holds for all models.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelSettings {
+    /// Default params by kind; already part of each [`Model::params`].
+    pub defaults: BTreeMap<ModelKind, Params>,
+    /// Moving on to other targets and models.
+    pub failover: Failover,
+    /// Repeats on the same target.
+    pub retry: Retry,
+    /// When a target is taken out.
+    pub breaker: Breaker,
+    /// How a target is picked.
+    pub routing: Routing,
+}
+
+/// Moving on to other targets and models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failover {
+    /// Whether a call may move on at all.
+    pub enabled: bool,
+    /// First rest of a failed target before it is probed again.
+    pub retry_interval: Duration,
+    /// Attempts of the whole call, over all targets and models; at least 1.
+    pub max_attempts: u32,
+    /// Moves to another target per call, measured over 10 s; 0 to 1.
+    pub budget: f64,
+}
+
+impl Default for Failover {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            retry_interval: Duration::from_secs(5),
+            max_attempts: 6,
+            budget: 0.5,
+        }
+    }
+}
+
+/// Repeats on the same target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// First wait.
+    pub initial: Duration,
+    /// Longest wait; not below `initial`.
+    pub max: Duration,
+    /// Repeats per call, measured over 10 s; 0 to 1.
+    pub budget: f64,
+    /// Whether the wait that an upstream asks for is kept.
+    pub honor_retry_after: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_millis(100),
+            max: Duration::from_secs(5),
+            budget: 0.2,
+            honor_retry_after: true,
+        }
+    }
+}
+
+/// When a target is taken out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row; at least 1.
+    pub consecutive: u32,
+    /// Share of failures in `window`; above 0, at most 1.
+    pub error_ratio: f64,
+    /// Calls in `window` before `error_ratio` counts; at least 1.
+    pub min_requests: u32,
+    /// How far back calls are looked at.
+    pub window: Duration,
+    /// Longest rest.
+    pub max_rest: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            consecutive: 5,
+            error_ratio: 0.5,
+            min_requests: 20,
+            window: Duration::from_secs(10),
+            max_rest: Duration::from_secs(300),
+        }
+    }
+}
+
+/// How a target is picked among those that are well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// The rule.
+    pub strategy: Strategy,
+}
+
+/// The rule by which a target is picked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// By the weights of the targets alone.
+    Weighted,
+    /// The one that answers fastest.
+    #[default]
+    LeastLatency,
+    /// The one with the fewest calls under way.
+    LeastInflight,
+}
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ModelKind {
+    /// Conversations.
+    #[default]
+    Chat,
+    /// Code.
+    Code,
+    /// Texts and images.
+    Multimodal,
+    /// Vectors.
+    Embedding,
+}
+
+/// How a model is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provider {
+    /// The OpenAI dialect over HTTP.
+    #[default]
+    OpenAi,
+    /// Answered by the daemon itself.
+    Builtin,
+}
+
+/// A model as callers name it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub kind: ModelKind,
+    /// How it is spoken to.
+    pub provider: Provider,
+    /// The provider's own name for it.
+    pub model: String,
+    /// Where it is answered; at least one, but none for [`Provider::Builtin`].
+    pub targets: Vec<Target>,
+    /// Its own params over those of its kind.
+    pub params: Params,
+    /// How long each part of a call may take.
+    pub timeouts: Timeouts,
+    /// Most calls at once per target; `None` is no limit.
+    pub concurrency: Option<usize>,
+    /// As whom calls leave.
+    pub auth: Auth,
+    /// Models that answer when this one cannot, in order. They exist, and no circle leads back.
+    pub fallback: Vec<String>,
+    /// Models that answer where the request does not suit this one.
+    pub fallback_on: FallbackOn,
+    /// While set, calls that name this model are answered by that one. It exists, and no circle leads back.
+    pub switch_to: Option<String>,
+}
+
+/// One place that answers for a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Its name; `None`: `model/index`.
+    pub name: Option<String>,
+    /// Its base URL, `http` or `https`, without credentials, query or fragment.
+    pub url: String,
+    /// Where it runs.
+    pub region: Option<String>,
+    /// Which part of the region.
+    pub zone: Option<String>,
+    /// Whether it serves always or stands by.
+    pub role: Role,
+    /// Its share among equals; at least 1.
+    pub weight: u32,
+}
+
+/// Whether a target serves always or stands by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Serves always.
+    #[default]
+    Primary,
+    /// Serves while no primary of its region is well.
+    Standby,
+}
+
+/// Fields that are added to calls which set none of their own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params {
+    /// The fields, under the name that the model takes. For [`Provider::Builtin`]: its script.
+    pub fields: IndexMap<String, serde_json::Value>,
+    /// Longest time until an unstreamed answer begins; also [`Timeouts::answer`].
+    pub timeout: Option<Duration>,
+}
+
+/// How long each part of a call may take; all but `total` hold for one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// Until a stream's first content.
+    pub first_token: Duration,
+    /// Between two pieces of a body.
+    pub idle: Duration,
+    /// Until the body of an unstreamed answer begins.
+    pub answer: Duration,
+    /// The whole call.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_token: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
+            answer: Duration::from_secs(120),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// As whom calls leave.
+#[derive(Clone, Debug, Default)]
+pub enum Auth {
+    /// As nobody.
+    #[default]
+    None,
+    /// With a key.
+    ApiKey {
+        /// Names the credential, never its secret: `model/NAME` or `profile/NAME`.
+        id: String,
+        /// The key, without blanks at its ends or control characters.
+        key: SecretString,
+    },
+    /// A secret is missing: the credential is dead, `fallback` answers.
+    Missing {
+        /// Names the credential, as above.
+        id: String,
+        /// What is missing and how to give it, in one sentence.
+        what: String,
+    },
+}
+
+/// Models that answer where the request does not suit this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FallbackOn {
+    /// When the prompt is too long.
+    pub context_window: Vec<String>,
+    /// When the provider's policy refuses the content.
+    pub content_policy: Vec<String>,
+}
+
+/// What is logged, and how long it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logs {
+    /// The least level that is written.
+    pub level: Level,
+    /// How long files are kept.
+    pub keep: Duration,
+    /// Whether prompts and answers are written.
+    pub content: bool,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            level: Level::default(),
+            keep: Duration::from_secs(7 * 86_400),
+            content: false,
+        }
+    }
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Every step.
+    Trace,
+    /// What a developer asks for.
+    Debug,
+    /// What happened.
+    #[default]
+    Info,
+    /// What was saved by a retry or a fallback.
+    Warn,
+    /// What failed.
+    Error,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
+    }
+}
