@@ -68,9 +68,9 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// Writes an error as an event of a stream, which then ends without a terminal marker.
     fn error_event(&self, error: &CallError) -> Bytes;
 
-    /// A sign of life between frames.
+    /// A sign of life between frames: one comment line.
     fn ping(&self) -> Bytes {
-        Bytes::from_static(b":\n\n")
+        Bytes::from_static(b":\n")
     }
 }
 
