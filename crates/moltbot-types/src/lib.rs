@@ -20,7 +20,7 @@ pub use credential::{Credential, Headers};
 pub use dialect::{Dialect, Splitter};
 pub use error::{CallError, Kind, Retry, UpstreamFault};
 pub use id::{ModelName, RequestId, TargetId, Workspace};
-pub use record::{Attempt, CallRecord, Outcome, Served, Trail};
+pub use record::{Attempt, CallRecord, Outcome, Served, Trail, Tried};
 pub use reply::{Body, Ending, FrameStream, Frames, Hold, Mark, Reply};
 pub use service::{CallService, Door, Layered, Next, Plain, Step, boxed, tower};
 pub use usage::Usage;

@@ -66,7 +66,12 @@ impl Frames {
 
     /// Whether any frame bears `mark`.
     pub fn has(&self, mark: Mark) -> bool {
-        self.marks.iter().any(|(_, m)| *m == mark)
+        self.marks().any(|m| m == mark)
+    }
+
+    /// The mark of each frame.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> + '_ {
+        self.marks.iter().map(|(_, mark)| *mark)
     }
 
     /// Each frame with its mark.
@@ -143,6 +148,11 @@ pub struct Holds {
 }
 
 impl Holds {
+    /// Keeps `hold` until the end.
+    pub fn hold(&mut self, hold: impl Hold + 'static) {
+        self.held.push(Box::new(hold));
+    }
+
     /// Notes tokens that became known on the way.
     pub fn note(&mut self, usage: Option<Usage>) {
         self.usage = usage.or(self.usage);
@@ -190,7 +200,7 @@ impl Reply {
 
     /// Keeps `hold` until the last byte.
     pub fn hold(&mut self, hold: impl Hold + 'static) {
-        self.0.holds.held.push(Box::new(hold));
+        self.0.holds.hold(hold);
     }
 
     /// Puts another stream around the frames; a whole body stays.
