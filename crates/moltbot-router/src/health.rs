@@ -1,0 +1,142 @@
+//! Who can be trusted with a call: one record for each address, model and credential, and what it learns.
+
+mod admission;
+mod breaker;
+mod fault;
+mod latency;
+mod resort;
+mod target;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use admission::{Admission, Reason, Refusal};
+pub use fault::Fault;
+pub use resort::last_resort;
+pub use target::{Snapshot, Standing, State, TargetHealth};
+
+use target::CredentialHealth;
+
+/// When a target is taken out of service, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BreakerSettings {
+    /// So many failures in a row eject a target.
+    pub consecutive: u32,
+    /// A larger share of failures within `window` ejects a target; from 0 to 1, and 1 never does.
+    pub error_ratio: f64,
+    /// So many calls must have ended within `window` before `error_ratio` is looked at.
+    pub min_requests: u32,
+    /// How far back `error_ratio` looks.
+    pub window: Duration,
+    /// The first rest of an ejected target; the n-th in a row is n times as long.
+    pub first_rest: Duration,
+    /// No rest is longer than this.
+    pub max_rest: Duration,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self {
+            consecutive: 5,
+            error_ratio: 0.5,
+            min_requests: 20,
+            window: Duration::from_secs(10),
+            first_rest: Duration::from_secs(5),
+            max_rest: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What health belongs to: the same address asked for another model or as someone else is another matter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HealthKey {
+    /// Where the target is: its base URL.
+    pub address: Arc<str>,
+    /// The provider's own name of the model.
+    pub model: Arc<str>,
+    /// The credential's id, never its secret; `None` where calls leave without one.
+    pub credential: Option<Arc<str>>,
+}
+
+/// The health of all targets. It outlives reloads: a target that stays keeps its record.
+#[derive(Debug)]
+pub struct Health(Mutex<Registry>);
+
+#[derive(Debug)]
+struct Registry {
+    settings: BreakerSettings,
+    epoch: Instant,
+    targets: HashMap<HealthKey, Weak<TargetHealth>>,
+    credentials: HashMap<Arc<str>, Weak<CredentialHealth>>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::new(BreakerSettings::default())
+    }
+}
+
+impl Health {
+    /// No targets yet.
+    pub fn new(settings: BreakerSettings) -> Self {
+        Self(Mutex::new(Registry {
+            settings,
+            epoch: Instant::now(),
+            targets: HashMap::new(),
+            credentials: HashMap::new(),
+        }))
+    }
+
+    /// Changes the settings of all targets, as a reload does; rests under way keep their length.
+    ///
+    /// Records that nobody holds any longer are forgotten.
+    pub fn configure(&self, settings: BreakerSettings) {
+        let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.settings = settings;
+        registry.targets.retain(|_, target| match target.upgrade() {
+            Some(target) => {
+                target.configure(settings);
+                true
+            }
+            None => false,
+        });
+        registry
+            .credentials
+            .retain(|_, credential| credential.strong_count() > 0);
+    }
+
+    /// The record of a target, the same one for as long as somebody holds it.
+    pub fn target(&self, key: &HealthKey) -> Arc<TargetHealth> {
+        let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = registry.targets.get(key).and_then(Weak::upgrade) {
+            return target;
+        }
+        let epoch = registry.epoch;
+        let credential = match &key.credential {
+            None => Arc::new(CredentialHealth::new(epoch)),
+            Some(id) => match registry.credentials.get(id).and_then(Weak::upgrade) {
+                Some(credential) => credential,
+                None => {
+                    let credential = Arc::new(CredentialHealth::new(epoch));
+                    registry
+                        .credentials
+                        .insert(Arc::clone(id), Arc::downgrade(&credential));
+                    credential
+                }
+            },
+        };
+        let target = Arc::new(TargetHealth::new(epoch, registry.settings, credential));
+        registry
+            .targets
+            .insert(key.clone(), Arc::downgrade(&target));
+        target
+    }
+}
