@@ -1,1 +1,12 @@
 #![doc = include_str!("../README.md")]
+
+pub mod builtin;
+pub mod classify;
+pub mod connect;
+pub mod error;
+pub mod http;
+
+pub use crate::http::{Http, TargetSpec};
+pub use builtin::{Builtin, Script};
+pub use connect::{Client, ClientSettings};
+pub use error::SetupError;

@@ -1,0 +1,178 @@
+//! What came back: a failure to be judged, a whole answer, or the head of a stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use moltbot_types::{Body, CallError, Head, Headers, Reply, UpstreamFault};
+
+use super::events::Events;
+use super::place::Place;
+use super::spec::Target;
+
+/// Most bytes that are read of a failure's body, and how long it is waited for.
+const FAILURE_LIMIT: usize = 64 << 10;
+const FAILURE_WAIT: Duration = Duration::from_secs(5);
+
+/// Headers of an answer that travel on to the caller. Nothing else does: no cookies, no policies of
+/// the upstream's site, no length or coding, which the door tells itself.
+const PASSED_ON: [HeaderName; 8] = [
+    CONTENT_TYPE,
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
+/// Judges an answer that is no success. The status decides; the body is used as far as it came.
+pub(super) async fn refusal(
+    target: &Target,
+    call: &Head,
+    head: Parts,
+    mut body: Incoming,
+    shown: &Headers,
+) -> CallError {
+    let text = as_far_as_it_comes(&mut body).await;
+    let fault = target.dialect.fault(head.status, &text);
+    let fault = scrub(fault, &target.place, shown);
+    target.scene(call).answer(head.status, &head.headers, fault)
+}
+
+/// Turns an answer of status 2xx into a reply.
+pub(super) async fn success(
+    target: &Arc<Target>,
+    call: &Head,
+    head: Parts,
+    mut body: Incoming,
+) -> Result<Reply, CallError> {
+    let scene = target.scene(call);
+    let coding = head.headers.get(CONTENT_ENCODING);
+    if coding.is_some_and(|coding| coding != "identity") {
+        return Err(scene.bad_reply("comes in a coding that nobody offered"));
+    }
+    let media = media_type(&head.headers);
+    if matches!(media.as_str(), "text/html" | "application/xhtml+xml") {
+        return Err(scene.bad_reply("is a web page"));
+    }
+    let streamed = media == "text/event-stream";
+    let mut reply = match (call.stream, streamed) {
+        (false, true) => return Err(scene.bad_reply("is a stream where none was asked for")),
+        (true, false) if media.ends_with("json") => {
+            let text = as_far_as_it_comes(&mut body).await;
+            return Err(match target.dialect.check(call.operation, &text) {
+                Err(error) if error.fault().is_some() => scene.embedded(error),
+                _ => scene.bad_reply("is whole where a stream was asked for"),
+            });
+        }
+        (true, _) => Reply::stream(target.dialect, Events::new(Arc::clone(target), call, body)),
+        (false, false) => {
+            let text = whole(target, call, &head.headers, body).await?;
+            if text.trim_ascii_start().is_empty() {
+                return Err(scene.bad_reply("is empty"));
+            }
+            let checked = target.dialect.check(call.operation, &text);
+            let usage = checked.map_err(|error| scene.embedded(error))?;
+            let mut reply = Reply::new(head.status, target.dialect, Body::Whole(text));
+            reply.usage = usage;
+            reply
+        }
+    };
+    reply.status = head.status;
+    for name in PASSED_ON {
+        if let Some(value) = head.headers.get(&name) {
+            reply.headers.insert(name, value.clone());
+        }
+    }
+    Ok(reply)
+}
+
+/// Reads a whole answer; one that comes in one piece is not copied.
+async fn whole(
+    target: &Target,
+    call: &Head,
+    headers: &HeaderMap,
+    mut body: Incoming,
+) -> Result<Bytes, CallError> {
+    let scene = target.scene(call);
+    let too_large = || scene.bad_reply("is larger than `server.limits.reply` allows");
+    let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    let length: usize = length.and_then(|v| v.parse().ok()).unwrap_or(0);
+    if length > target.reply_limit {
+        return Err(too_large());
+    }
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(|error| scene.broken(error))?.into_data() else {
+            continue;
+        };
+        if all.len() + piece.len() > target.reply_limit {
+            return Err(too_large());
+        }
+        if all.is_empty() && body.is_end_stream() {
+            return Ok(piece);
+        }
+        if all.is_empty() {
+            all.reserve(length);
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all.freeze())
+}
+
+/// Reads what comes within the limits for failures.
+async fn as_far_as_it_comes(body: &mut Incoming) -> Bytes {
+    let mut all = BytesMut::new();
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            if let Ok(piece) = frame.into_data() {
+                let room = FAILURE_LIMIT - all.len();
+                all.extend_from_slice(&piece[..piece.len().min(room)]);
+            }
+            if all.len() == FAILURE_LIMIT {
+                break;
+            }
+        }
+    };
+    // what came before the time was over is enough
+    let _ = tokio::time::timeout(FAILURE_WAIT, read).await;
+    all.freeze()
+}
+
+/// The media type in lower case, without its parameters.
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let media = value.unwrap_or_default().split(';').next();
+    media.unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Takes the target's own address and secret out of what it says, should it repeat them.
+fn scrub(mut fault: UpstreamFault, place: &Place, shown: &Headers) -> UpstreamFault {
+    let clean = |text: &mut String| {
+        for (_, value) in shown {
+            let value = value.to_str().unwrap_or_default();
+            let secret = value.rsplit(' ').next().unwrap_or_default();
+            if secret.len() >= 8 && text.contains(secret) {
+                *text = text.replace(secret, "[secret]");
+            }
+        }
+        for address in [&place.authority, &place.name] {
+            // a bare name such as `api` is a word of its own
+            if address.contains(['.', ':']) && text.contains(address.as_str()) {
+                *text = text.replace(address.as_str(), "[upstream]");
+            }
+        }
+    };
+    clean(&mut fault.message);
+    let more = [&mut fault.kind, &mut fault.code, &mut fault.param];
+    more.into_iter().flatten().for_each(clean);
+    fault
+}
