@@ -2,10 +2,13 @@
 
 mod admission;
 mod breaker;
+mod clock;
+mod credential;
 mod fault;
 mod latency;
 mod resort;
 mod target;
+mod window;
 
 #[cfg(test)]
 mod model;
@@ -23,7 +26,8 @@ pub use fault::Fault;
 pub use resort::last_resort;
 pub use target::{Snapshot, Standing, State, TargetHealth};
 
-use target::CredentialHealth;
+use clock::Clock;
+use credential::CredentialHealth;
 
 /// When a target is taken out of service, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +42,7 @@ pub struct BreakerSettings {
     pub window: Duration,
     /// The first rest of an ejected target; the n-th in a row is n times as long.
     pub first_rest: Duration,
-    /// No rest is longer than this.
+    /// No rest is longer than this, nor than a day.
     pub max_rest: Duration,
 }
 
@@ -52,6 +56,14 @@ impl Default for BreakerSettings {
             first_rest: Duration::from_secs(5),
             max_rest: Duration::from_secs(300),
         }
+    }
+}
+
+impl BreakerSettings {
+    fn bounded(mut self) -> Self {
+        self.max_rest = self.max_rest.min(Duration::from_secs(24 * 3600));
+        self.first_rest = self.first_rest.min(self.max_rest);
+        self
     }
 }
 
@@ -73,7 +85,7 @@ pub struct Health(Mutex<Registry>);
 #[derive(Debug)]
 struct Registry {
     settings: BreakerSettings,
-    epoch: Instant,
+    clock: Clock,
     targets: HashMap<HealthKey, Weak<TargetHealth>>,
     credentials: HashMap<Arc<str>, Weak<CredentialHealth>>,
 }
@@ -89,7 +101,7 @@ impl Health {
     pub fn new(settings: BreakerSettings) -> Self {
         Self(Mutex::new(Registry {
             settings,
-            epoch: Instant::now(),
+            clock: Clock(Instant::now()),
             targets: HashMap::new(),
             credentials: HashMap::new(),
         }))
@@ -119,13 +131,13 @@ impl Health {
         if let Some(target) = registry.targets.get(key).and_then(Weak::upgrade) {
             return target;
         }
-        let epoch = registry.epoch;
+        let clock = registry.clock;
         let credential = match &key.credential {
-            None => Arc::new(CredentialHealth::new(epoch)),
+            None => Arc::new(CredentialHealth::new(clock)),
             Some(id) => match registry.credentials.get(id).and_then(Weak::upgrade) {
                 Some(credential) => credential,
                 None => {
-                    let credential = Arc::new(CredentialHealth::new(epoch));
+                    let credential = Arc::new(CredentialHealth::new(clock));
                     registry
                         .credentials
                         .insert(Arc::clone(id), Arc::downgrade(&credential));
@@ -133,10 +145,18 @@ impl Health {
                 }
             },
         };
-        let target = Arc::new(TargetHealth::new(epoch, registry.settings, credential));
+        let target = Arc::new(TargetHealth::new(clock, registry.settings, credential));
         registry
             .targets
             .insert(key.clone(), Arc::downgrade(&target));
         target
+    }
+
+    /// Another secret stands behind a credential's id: what was learnt of the old one is void.
+    pub fn renew(&self, credential: &str) {
+        let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(credential) = registry.credentials.get(credential).and_then(Weak::upgrade) {
+            credential.renew();
+        }
     }
 }

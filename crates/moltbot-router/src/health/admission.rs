@@ -6,12 +6,15 @@ use moltbot_types::reply::{Ending, Hold};
 use moltbot_types::{CallError, Reply, Usage};
 use tokio::time::Instant;
 
+use super::breaker::Ticket;
+use super::credential::Trial;
+use super::fault::Fault;
 use super::target::TargetHealth;
 
 /// Why a target takes no call now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// Its limits.
+    /// Its limits: it asked for a pause.
     Limited,
     /// It failed too often.
     Failing,
@@ -24,22 +27,61 @@ pub enum Reason {
 /// A target takes no call now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// When it may take one again.
+    /// When it may take one again; while a call tries it, the latest time that another may.
     pub opens: Instant,
-    /// Why it does not.
+    /// Why it takes none.
     pub reason: Reason,
 }
 
-/// The right to ask a target once. Counts as in flight until it is dropped; dropped without a
-/// verdict it was cancelled, which says nothing of the target and gives a probe's permit back.
+impl Refusal {
+    /// The refusal in words, as `status` tells it.
+    pub(super) fn words(self, now: Instant) -> String {
+        let why = match self.reason {
+            Reason::Limited => "rate limited",
+            Reason::Failing => "failed too often",
+            Reason::Auth => "its credential was refused",
+            Reason::Money => "its credential's account has no money left",
+        };
+        let seconds = self.opens.saturating_duration_since(now).as_secs_f64();
+        format!("{why}; rests for another {} s", seconds.ceil())
+    }
+}
+
+/// The right to ask a target once.
+///
+/// It counts as in flight until it is dropped. Dropped without a verdict the call was cancelled, which
+/// says nothing of the target: a probe's permit goes back and the next call probes.
 #[derive(Debug)]
 pub struct Admission {
     target: Arc<TargetHealth>,
+    begun: Instant,
+    ticket: Ticket,
+    /// Set while this call tries a credential that was of no use.
+    trial: Option<Trial>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Asked,
+    Answering,
+    Over,
 }
 
 impl Admission {
-    pub(super) fn new(target: Arc<TargetHealth>) -> Self {
-        Self { target }
+    pub(super) fn new(
+        target: Arc<TargetHealth>,
+        ticket: Ticket,
+        trial: Option<Trial>,
+        begun: Instant,
+    ) -> Self {
+        Self {
+            target,
+            begun,
+            ticket,
+            trial,
+            stage: Stage::Asked,
+        }
     }
 
     /// Runs the attempt, notes what came of it, and stays with the reply until its last byte.
@@ -65,17 +107,54 @@ impl Admission {
 
     /// The first content arrived, or the whole answer.
     pub fn answered(&mut self) {
-        let _ = &self.target;
+        if self.stage != Stage::Asked {
+            return;
+        }
+        self.stage = Stage::Answering;
+        let now = Instant::now();
+        if let Some(trial) = self.trial.take() {
+            self.target.credential().restore(trial);
+        }
+        self.target
+            .answered(&mut self.ticket, now - self.begun, now);
     }
 
-    /// The attempt failed, before its content or after it.
+    /// The attempt failed before its content.
     pub fn failed(&mut self, error: &CallError) {
-        let _ = error;
+        if self.stage != Stage::Asked {
+            return;
+        }
+        if let Some(fault) = Fault::of(error) {
+            self.stage = Stage::Over;
+            self.target.failed(self.ticket, fault, Instant::now());
+        }
     }
 }
 
 impl Hold for Admission {
     fn end(&mut self, ending: &Ending, _: Option<Usage>) {
-        let _ = ending;
+        if self.stage != Stage::Answering {
+            return;
+        }
+        self.stage = Stage::Over;
+        match ending {
+            Ending::Complete => self.target.finished(self.ticket),
+            Ending::Cut { kind, .. } if Fault::cuts(*kind) => {
+                self.target.cut(self.ticket, Instant::now());
+            }
+            Ending::Cut { .. } | Ending::Cancelled => {}
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if self.stage == Stage::Asked {
+            self.target.cancelled(self.ticket);
+        }
+        if let Some(trial) = self.trial.take() {
+            self.target.credential().give_back(trial);
+        }
+        self.target.leave();
     }
 }

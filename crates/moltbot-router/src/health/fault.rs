@@ -38,4 +38,12 @@ impl Fault {
             _ => None,
         }
     }
+
+    /// Whether a reply that broke off after content, for a failure of `kind`, broke off on the target's side.
+    pub(super) fn cuts(kind: Kind) -> bool {
+        matches!(
+            kind,
+            Kind::Unavailable | Kind::Timeout | Kind::BadReply | Kind::Cut
+        )
+    }
 }

@@ -1,0 +1,110 @@
+//! How many of the latest calls failed: ten exact buckets over a span, and the last few outcomes for quiet targets.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+const BUCKETS: u32 = 10;
+/// Quiet targets are judged by outcomes no older than this.
+const QUIET: Duration = Duration::from_secs(300);
+/// Most outcomes kept for quiet targets.
+const RECENT: usize = 64;
+
+/// Exact counts, because a smoothed ratio hides tight bursts.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// How long one bucket takes calls.
+    slot: Duration,
+    /// Number of the newest bucket, counted from `epoch`.
+    newest: u64,
+    epoch: Instant,
+    buckets: [Counts; BUCKETS as usize],
+    recent: VecDeque<(Instant, bool)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    good: u32,
+    bad: u32,
+}
+
+impl Window {
+    pub(super) fn new(span: Duration, now: Instant) -> Self {
+        Self {
+            slot: (span / BUCKETS).max(Duration::from_millis(1)),
+            newest: 0,
+            epoch: now,
+            buckets: [Counts::default(); BUCKETS as usize],
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Notes how a call ended.
+    pub(super) fn note(&mut self, good: bool, now: Instant) {
+        self.advance(now);
+        let bucket = &mut self.buckets[index(self.newest)];
+        if good {
+            bucket.good += 1;
+        } else {
+            bucket.bad += 1;
+        }
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((now, good));
+    }
+
+    /// A call that was noted as good turned out bad.
+    pub(super) fn turn(&mut self, now: Instant) {
+        self.advance(now);
+        let newest = self.newest;
+        let oldest = newest.saturating_sub(u64::from(BUCKETS) - 1);
+        if let Some(slot) = (oldest..=newest)
+            .rev()
+            .find(|slot| self.buckets[index(*slot)].good > 0)
+        {
+            self.buckets[index(slot)].good -= 1;
+        }
+        if let Some(at) = self.recent.iter().rposition(|(_, good)| *good) {
+            self.recent.remove(at);
+        }
+        self.note(false, now);
+    }
+
+    /// The share of bad calls among those of the span; where it holds fewer than `least`, among the
+    /// last `least` ones. `None` where those are too few, too.
+    pub(super) fn ratio(&mut self, least: u32, now: Instant) -> Option<f64> {
+        self.advance(now);
+        let (good, bad) = self.buckets.iter().fold((0, 0), |(good, bad), counts| {
+            (good + counts.good, bad + counts.bad)
+        });
+        if good + bad >= least.max(1) {
+            return Some(f64::from(bad) / f64::from(good + bad));
+        }
+        let least = least as usize;
+        let first = self.recent.len().checked_sub(least)?;
+        let recent = self.recent.iter().skip(first);
+        if recent
+            .clone()
+            .any(|(at, _)| now.duration_since(*at) > QUIET)
+        {
+            return None;
+        }
+        Some(recent.filter(|(_, good)| !good).count() as f64 / least as f64)
+    }
+
+    /// Empties the buckets that have gone out of the span.
+    fn advance(&mut self, now: Instant) {
+        let current = (now.duration_since(self.epoch).as_nanos() / self.slot.as_nanos()) as u64;
+        let passed = current.saturating_sub(self.newest).min(u64::from(BUCKETS));
+        for ahead in 0..passed {
+            self.buckets[index(current - ahead)] = Counts::default();
+        }
+        self.newest = self.newest.max(current);
+    }
+}
+
+fn index(slot: u64) -> usize {
+    (slot % u64::from(BUCKETS)) as usize
+}
