@@ -217,11 +217,16 @@ impl Campaign {
             self.report.table(kinds)
         );
         if !self.soak.is_empty() {
-            let mut rows = vec![vec![String::new(), "RSS before".to_owned()]];
+            let mut rows = vec![vec![String::new(), "before".to_owned()]];
             rows[0].extend((1..=STEPS).map(|step| (plan.soak.div_ceil(STEPS) * step).to_string()));
+            rows[0].push("growth after the first tenth".to_owned());
             for (kind, resident) in &self.soak {
                 let mut row = vec![kind.name().to_owned()];
                 row.extend(resident.iter().map(|mib| format!("{mib:.1}")));
+                row.push(format!(
+                    "{:+.1}",
+                    resident[resident.len() - 1] - resident[1]
+                ));
                 rows.push(row);
             }
             write!(

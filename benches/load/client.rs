@@ -183,15 +183,12 @@ mod tests {
     use super::*;
 
     async fn answer_in_two_parts(answer: &[u8], split: usize) -> io::Result<Answer> {
-        let stream = tokio_test_stream(&answer[..split], &answer[split..]);
+        let stream = parts(&answer[..split], &answer[split..]);
         Connection::new(stream).ask(b"").await
     }
 
     /// Reads `first`, then `second`, then the end; swallows what is written.
-    fn tokio_test_stream<'a>(
-        first: &'a [u8],
-        second: &'a [u8],
-    ) -> impl AsyncRead + AsyncWrite + Unpin + 'a {
+    fn parts<'a>(first: &'a [u8], second: &'a [u8]) -> impl AsyncRead + AsyncWrite + Unpin + 'a {
         tokio::io::join(first.chain(second), tokio::io::sink())
     }
 

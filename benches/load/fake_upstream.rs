@@ -186,3 +186,50 @@ impl Body for Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    #[test]
+    fn a_whole_answer_is_json_of_the_size_that_was_asked_for() {
+        let answers = Answers::new(400, 1);
+        assert!(
+            (395..=400).contains(&answers.chat.len()),
+            "{}",
+            answers.chat.len()
+        );
+        for answer in [answers.chat, answers.embedding] {
+            serde_json::from_slice::<serde_json::Value>(&answer).expect("a JSON answer");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paced_stream_takes_its_time_and_every_event_is_json() {
+        let start = Instant::now();
+        let stream = Answers::new(400, 50).stream(br#"{"stream":true,"pace_ms":5}"#);
+        let body = stream.collect().await.expect("a body").to_bytes();
+        assert_eq!(start.elapsed(), Duration::from_millis(250));
+
+        let body = std::str::from_utf8(&body).expect("text");
+        let events: Vec<_> = body
+            .split_terminator("\n\n")
+            .map(|event| event.strip_prefix("data: "))
+            .collect();
+        assert_eq!(events.len(), 52);
+        assert_eq!(events[51], Some("[DONE]"));
+        for event in &events[..51] {
+            serde_json::from_str::<serde_json::Value>(event.expect("data")).expect("a JSON event");
+        }
+    }
+
+    #[test]
+    fn only_the_ends_of_a_prompt_are_searched() {
+        let far = [b' '; 600];
+        let with = |start: &[u8], end: &[u8]| [start, &far, b"\"stream\":true", &far, end].concat();
+        assert!(!has(&with(b"{", b"}"), b"\"stream\":true"));
+        assert!(has(&with(b"{", b",\"stream\":true}"), b"\"stream\":true"));
+        assert!(has(&with(b"{\"stream\":true", b"}"), b"\"stream\":true"));
+    }
+}

@@ -24,6 +24,8 @@ const START: Duration = Duration::from_secs(10);
 pub(crate) enum Kind {
     /// `bare-proxy`, what the others are compared with.
     Floor,
+    /// `bare-proxy` a second time: how far its ratio is from 1 is the noise.
+    Again,
     /// nginx, where it is installed.
     Nginx,
     /// MoltBot's daemon.
@@ -34,6 +36,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
+            Self::Again => "floor again",
             Self::Nginx => "nginx",
             Self::Moltbotd => "moltbotd",
         }
@@ -89,7 +92,7 @@ impl Launcher {
         let home = TempDir::with_prefix("load-")?;
         let core = self.cores.server;
         match kind {
-            Kind::Floor => {
+            Kind::Floor | Kind::Again => {
                 let mut command = Command::new(self.bins.join("bare-proxy"));
                 command.arg("--upstream").arg(upstream.to_string());
                 self.launch(command, core, home, Found::InLog, "/health")
