@@ -1,0 +1,126 @@
+//! Masks what looks like a secret in free text that goes to a line.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// What stands in a secret's place.
+const MASK: &str = "[redacted]";
+
+/// Shapes that are secrets wherever they stand. The group `lead` is kept.
+const SHAPES: &str = concat!(
+    r"(?P<lead>\b(?:mb|sk|pk|rk|whsec|gh[pousr]|github_pat|glpat|hf|gsk|xai)[_-])[A-Za-z0-9_-]{8,}=*",
+    r"|(?P<slack>\bxox[a-z]-)[A-Za-z0-9-]{8,}",
+    r"|(?P<google>\bAIza)[A-Za-z0-9_-]{20,}",
+    r"|(?P<amazon>\b(?:AKIA|ASIA))[A-Z0-9]{16}\b",
+    r"|(?P<jwt>\beyJ)[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*",
+    r"|(?P<scheme>(?i:\b(?:bearer|basic)\s+))[A-Za-z0-9._~+/-]{6,}=*",
+    r"|(?P<url>://)[^\s/?#@]+@",
+);
+
+/// A word that announces a secret, a few characters between, and what may be one.
+const NAMED: &str = concat!(
+    r#"(?i)(?P<lead>(?:key|token|password|passwd|secret)(?:["'\s]*(?P<set>[:=])["'\s]*"#,
+    r#"|\b[^\n]{0,24}?[\s"'`(:=]))(?P<value>[A-Za-z0-9+/_.~*-]{6,}=*)"#,
+);
+
+static SHAPE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SHAPES).ok());
+static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(NAMED).ok());
+
+/// Gives `text` with secrets masked: `mb_…`, `sk-…` and the shapes of well-known vendors, what follows
+/// `Bearer` and `Basic`, user and password of addresses, and long tokens beside the words key, token,
+/// password and secret.
+///
+/// ```
+/// use moltbot_telemetry::redact;
+/// let text = "401 from https://me:hunter2@example.com: Incorrect API key provided: abcdef0123456789";
+/// assert_eq!(
+///     redact(text),
+///     "401 from https://[redacted]@example.com: Incorrect API key provided: [redacted]"
+/// );
+/// ```
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let (Some(shape), Some(name)) = (&*SHAPE, &*NAME) else {
+        return Cow::Borrowed(MASK); // A text that can't be checked is not shown.
+    };
+    let text = replace(shape, Cow::Borrowed(text), |found| {
+        let all = found.get(0).map_or("", |all| all.as_str());
+        let lead = found.iter().skip(1).flatten().next();
+        let at = if all.ends_with('@') { "@" } else { "" };
+        format!("{}{MASK}{at}", lead.map_or("", |lead| lead.as_str()))
+    });
+    replace(name, text, |found| {
+        let value = &found["value"];
+        if is_token(value, found.name("set").is_some()) {
+            format!("{}{MASK}", &found["lead"])
+        } else {
+            found[0].to_owned()
+        }
+    })
+}
+
+fn replace<'a>(
+    regex: &Regex,
+    text: Cow<'a, str>,
+    with: impl Fn(&Captures<'_>) -> String,
+) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => regex.replace_all(text, with),
+        Cow::Owned(text) => Cow::Owned(regex.replace_all(&text, with).into_owned()),
+    }
+}
+
+/// Whether it looks made by a machine: long, with digits; a value that was set may be shorter.
+fn is_token(value: &str, set: bool) -> bool {
+    let digits = value.bytes().any(|byte| byte.is_ascii_digit());
+    (digits && (set || value.len() >= 16)) || value.len() >= 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_known_shapes_are_masked() {
+        for (text, clean) in [
+            ("key mb_0123456789abcdef failed", "key mb_[redacted] failed"),
+            ("sk-proj-abcDEF123456_-x", "sk-[redacted]"),
+            (
+                "authorization: Bearer abc.def-123",
+                "authorization: Bearer [redacted]",
+            ),
+            ("Basic dXNlcjpwYXNz", "Basic [redacted]"),
+            ("http://u:p@host/v1", "http://[redacted]@host/v1"),
+            ("http://token@host/v1", "http://[redacted]@host/v1"),
+            ("AIzaSyA1234567890abcdefghijk_l", "AIza[redacted]"),
+            ("password=hunter2", "password=[redacted]"),
+            (
+                r#"{"api_key":"abc123def456"}"#,
+                r#"{"api_key":"[redacted]"}"#,
+            ),
+            ("client_secret: 0a1b2c3d4e5f", "client_secret: [redacted]"),
+            (
+                "the token was 0123456789abcdef0123",
+                "the token was [redacted]",
+            ),
+        ] {
+            assert_eq!(redact(text), clean);
+        }
+    }
+
+    #[test]
+    fn plain_words_stay() {
+        for text in [
+            "no first token within 30 s",
+            "the API key is not known",
+            "models.yaml:12: key \"timeouts.first_token\" must be a duration",
+            "http://127.0.0.1:8000/v1 refused the connection",
+            "this model's maximum context length is 8192 tokens, your prompt has 9000",
+            "max_tokens: 2048",
+            "mail me@example.com",
+        ] {
+            assert_eq!(redact(text), text);
+        }
+    }
+}
