@@ -1,0 +1,99 @@
+//! The OpenAI dialect: chat completions, completions, embeddings.
+
+mod body;
+mod error;
+mod read;
+mod shape;
+mod stream;
+mod write;
+
+use bytes::Bytes;
+use http::StatusCode;
+use moltbot_types::{
+    Answer, CallError, Dialect, Edit, Head, Operation, Prompt, Splitter, UpstreamFault, Usage,
+};
+
+pub use error::classify;
+
+/// The dialect with its usual limit.
+pub static OPENAI: OpenAi = OpenAi::new(1024 * 1024);
+
+/// The OpenAI dialect.
+///
+/// It has no state but its limit, so one `static` serves all calls: [`OPENAI`].
+#[derive(Debug)]
+pub struct OpenAi {
+    event: usize,
+}
+
+impl OpenAi {
+    /// The dialect with another limit for one event of a stream, in bytes.
+    pub const fn new(event: usize) -> Self {
+        Self { event }
+    }
+}
+
+impl Dialect for OpenAi {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn path(&self, operation: Operation) -> &'static str {
+        match operation {
+            Operation::Complete => "/completions",
+            Operation::Embed => "/embeddings",
+            _ => "/chat/completions",
+        }
+    }
+
+    fn version(&self) -> &'static str {
+        "/v1"
+    }
+
+    fn peek(&self, operation: Operation, body: &[u8]) -> Result<Head, CallError> {
+        body::peek(operation, body)
+    }
+
+    fn edit(&self, head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, CallError> {
+        body::edit(head, body, edits)
+    }
+
+    fn read(&self, operation: Operation, body: &[u8]) -> Result<Prompt, CallError> {
+        read::prompt(operation, body)
+    }
+
+    fn write(&self, operation: Operation, answer: &Answer) -> Bytes {
+        write::whole(operation, answer)
+    }
+
+    fn write_piece(&self, operation: Operation, answer: &Answer, piece: &str) -> Bytes {
+        write::piece(operation, answer, piece)
+    }
+
+    fn write_end(&self, operation: Operation, answer: &Answer) -> Bytes {
+        write::end(operation, answer)
+    }
+
+    fn check(&self, _: Operation, body: &[u8]) -> Result<Option<Usage>, CallError> {
+        read::check(body)
+    }
+
+    fn splitter(&self, _: Operation) -> Box<dyn Splitter> {
+        Box::new(stream::Stream::new(self.event))
+    }
+
+    fn fault(&self, status: StatusCode, body: &[u8]) -> UpstreamFault {
+        error::fault(status, body)
+    }
+
+    fn error(&self, error: &CallError) -> Bytes {
+        error::whole(error)
+    }
+
+    fn error_event(&self, error: &CallError) -> Bytes {
+        error::event(error)
+    }
+}
+
+#[cfg(test)]
+mod golden;
