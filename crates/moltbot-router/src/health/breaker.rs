@@ -206,8 +206,11 @@ impl Breaker {
         match fault {
             Fault::Failed => {}
             Fault::Overloaded(wait) => self.pause(wait, now),
-            Fault::Limited(Some(hint)) => self.pause(hint, now),
-            Fault::Limited(None) => self.pause_longer(now, jitter),
+            Fault::Limited { rest, hinted: true } => self.pause(rest, now),
+            Fault::Limited {
+                rest,
+                hinted: false,
+            } => self.pause_longer(rest, now, jitter),
             Fault::Auth | Fault::Money(_) => return self.cancelled(ticket),
         }
         if ticket.term != self.term {
@@ -218,7 +221,7 @@ impl Breaker {
             // It was not due yet, so its failure is no news.
             Trial::Early => self.trying = None,
             Trial::No => {
-                if matches!(fault, Fault::Limited(_)) {
+                if matches!(fault, Fault::Limited { .. }) {
                     return;
                 }
                 self.failures += u32::from(fault == Fault::Failed);
@@ -279,12 +282,14 @@ impl Breaker {
     }
 
     /// A pause without a hint: twice as long as the one before, but once for all calls that met the same limit.
-    fn pause_longer(&mut self, now: Instant, jitter: f64) {
+    fn pause_longer(&mut self, rest: Duration, now: Instant, jitter: f64) {
         if self.paused.is_some_and(|until| now < until) {
             return;
         }
-        let wait = Duration::from_secs(1 << self.pauses.min(6)).min(LONGEST_PAUSE);
+        let wait = rest
+            .saturating_mul(1 << self.pauses.min(6))
+            .min(LONGEST_PAUSE.max(rest));
         self.pauses += 1;
-        self.pause(wait.mul_f64(jitter), now);
+        self.pause(wait.min(LONGEST_HINT).mul_f64(jitter), now);
     }
 }

@@ -213,7 +213,7 @@ impl TargetHealth {
 
     pub(super) fn failed(&self, ticket: Ticket, fault: Fault, now: Instant) {
         let penalty = match fault {
-            Fault::Overloaded(wait) | Fault::Limited(Some(wait)) => wait.min(LONGEST_PENALTY),
+            Fault::Overloaded(rest) | Fault::Limited { rest, .. } => rest.min(LONGEST_PENALTY),
             _ => PENALTY,
         };
         match fault {
