@@ -1,1 +1,11 @@
-//! tests
+//! What the end-to-end tests stand on: homes, daemons, upstreams, and the real parts beside them.
+
+mod daemon;
+mod home;
+mod parts;
+mod upstream;
+
+pub use daemon::Daemon;
+pub use home::{Home, Ran};
+pub use parts::{ModelServer, tools};
+pub use upstream::{Recorded, Upstream};

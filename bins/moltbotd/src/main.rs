@@ -1,2 +1,121 @@
-//! moltbotd
-fn main() {}
+//! `moltbotd`: picks the parts, starts the gateway, and ends it on a signal.
+
+mod demo;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use moltbot_config::{Home, Overrides};
+use moltbot_gateway::{Gateway, StartError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// One endpoint in front of many models.
+#[derive(Parser)]
+#[command(name = "moltbotd", version)]
+#[command(after_help = "Examples:\n  moltbotd --demo\n  moltbotd --home ./home --check\n  moltbotd --home ./home")]
+struct Cli {
+    /// The home to serve [default: $MOLTBOT_HOME, else ~/.moltbot]
+    #[arg(long, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Serve builtin models from a throw-away home, and print what to try
+    #[arg(long)]
+    demo: bool,
+    /// Name every problem of the configuration and leave: 78 where there is one
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("moltbotd: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, StartError> {
+    if cli.demo {
+        // The folder is removed when `demo` goes, unless --home named it.
+        let demo = demo::Demo::make(cli.home)?;
+        return serve(&demo.home, Some(&demo));
+    }
+    let home = Home::resolve(cli.home).map_err(StartError::home)?;
+    if cli.check {
+        let notices = moltbot_gateway::check(&home, &Overrides::from_env())?;
+        for notice in notices {
+            eprintln!("{notice}");
+        }
+        println!("the configuration is valid");
+        return Ok(ExitCode::SUCCESS);
+    }
+    serve(&home, None)
+}
+
+fn serve(home: &Home, demo: Option<&demo::Demo>) -> Result<ExitCode, StartError> {
+    let overrides = Overrides::from_env();
+    let prepared = Gateway::prepare(home.clone(), overrides)?;
+    let mut builder = match prepared.workers() {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        workers => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+    };
+    let runtime = builder.enable_all().build().map_err(StartError::runtime)?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let gateway = prepared.start().await?;
+        match demo {
+            Some(demo) => demo.greet(gateway.listen()),
+            None => eprintln!(
+                "moltbotd serves {} on http://{}, admin on http://{}",
+                home.root().display(),
+                gateway.listen(),
+                gateway.admin()
+            ),
+        }
+        Ok(signals.serve(gateway).await)
+    })
+}
+
+/// The signals that a daemon obeys.
+struct Signals {
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, StartError> {
+        let listen = |kind| signal(kind).map_err(StartError::runtime);
+        Ok(Self {
+            reload: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Serves until told to end, then drains. A second signal ends at once, with 130.
+    async fn serve(&mut self, gateway: Gateway) -> ExitCode {
+        loop {
+            tokio::select! {
+                _ = self.reload.recv() => { gateway.reload().await; }
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+            }
+        }
+        tokio::select! {
+            () = gateway.drain() => ExitCode::SUCCESS,
+            _ = self.terminate.recv() => ExitCode::from(130),
+            _ = self.interrupt.recv() => ExitCode::from(130),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The command line. The help of each command ends with an example.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Drives a MoltBot home: its configuration, models, logs and daemon.
+#[derive(Parser)]
+#[command(name = "moltctl", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Examples:\n  moltctl init\n  moltctl status\n  moltctl chat --model primary-model")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone)]
+pub(crate) struct Global {
+    /// The home to work on [default: $MOLTBOT_HOME, else ~/.moltbot]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// The workspace to work in [default: default]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) workspace: Option<String>,
+    /// How to print
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// Print nothing but errors and what was asked for
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a commented home with a key for callers
+    #[command(after_help = "Example:\n  moltctl init --yes --home ./home")]
+    Init {
+        /// Ask nothing
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Show the daemon, its configuration, models and targets
+    #[command(after_help = "Example:\n  moltctl status --output json")]
+    Status,
+    /// Talk to a model; /quit ends, /new forgets
+    #[command(after_help = "Examples:\n  moltctl chat --model primary-model\n  echo 'Say hello' | moltctl chat")]
+    Chat {
+        /// The model [default: the first one of the configuration]
+        #[arg(long, short, value_name = "NAME")]
+        model: Option<String>,
+        /// Ask this one thing and leave
+        #[arg(value_name = "TEXT")]
+        text: Vec<String>,
+    },
+    /// Read and change config/gateway.yaml
+    #[command(subcommand, after_help = "Example:\n  moltctl config set model.failover.enabled true")]
+    Config(Config),
+    /// List, add, try and switch models
+    #[command(subcommand, after_help = "Example:\n  moltctl model switch primary-model --to secondary-model")]
+    Model(Model),
+    /// Show log lines
+    #[command(after_help = "Examples:\n  moltctl logs --level error --since 1h\n  moltctl logs --model code-generator --follow")]
+    Logs(Logs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  moltctl completions bash > /etc/bash_completion.d/moltctl")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  moltctl man > /usr/local/share/man/man1/moltctl.1")]
+    Man,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Config {
+    /// Print the value in force
+    #[command(after_help = "Example:\n  moltctl config get model.failover.retry_interval")]
+    Get {
+        /// The key, its parts joined by dots; a model by its name
+        key: String,
+        /// Print what the file says instead
+        #[arg(long)]
+        file: bool,
+    },
+    /// Change a value; comments and order stay
+    #[command(after_help = "Examples:\n  moltctl config set model.failover.retry_interval 5000\n  moltctl config set models.primary-model.fallback secondary-model")]
+    Set {
+        /// The key, its parts joined by dots; a model by its name
+        key: String,
+        /// The value, as YAML
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Take a value out of the file
+    #[command(after_help = "Example:\n  moltctl config unset model.retry.max")]
+    Unset {
+        /// The key, its parts joined by dots; a model by its name
+        key: String,
+    },
+    /// Print every value in force
+    #[command(after_help = "Example:\n  moltctl config show --origin")]
+    Show {
+        /// Name the layer, file and line of each value
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Name every problem of the files
+    #[command(after_help = "Example:\n  moltctl config validate")]
+    Validate,
+    /// Print the JSON schema of gateway.yaml
+    #[command(after_help = "Example:\n  moltctl config schema > gateway.schema.json")]
+    Schema,
+    /// Show what the last change changed
+    #[command(after_help = "Example:\n  moltctl config diff")]
+    Diff,
+    /// Let the daemon read its files now
+    #[command(after_help = "Example:\n  moltctl config reload")]
+    Reload,
+    /// Take the last change back
+    #[command(after_help = "Example:\n  moltctl config rollback")]
+    Rollback,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Model {
+    /// List the models
+    #[command(after_help = "Example:\n  moltctl model list --output json")]
+    List,
+    /// Show one model with its targets
+    #[command(after_help = "Example:\n  moltctl model show primary-model")]
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Add a model to gateway.yaml
+    #[command(after_help = "Example:\n  moltctl model add offline-model --endpoint http://internal-proxy:8080/v1 --fallback echo")]
+    Add {
+        /// Its name
+        name: String,
+        /// Base URL of the server that answers
+        #[arg(long, value_name = "URL")]
+        endpoint: Option<String>,
+        /// Wire dialect or vendor
+        #[arg(long, default_value = "openai")]
+        provider: String,
+        /// The provider's own name of the model
+        #[arg(long, value_name = "NAME")]
+        model: Option<String>,
+        /// chat, code, multimodal or embedding
+        #[arg(long)]
+        kind: Option<String>,
+        /// The model that answers when this one can't
+        #[arg(long, value_name = "NAME")]
+        fallback: Option<String>,
+        /// Environment variable that holds the API key
+        #[arg(long, value_name = "VARIABLE")]
+        key_env: Option<String>,
+    },
+    /// Take a model out of gateway.yaml
+    #[command(after_help = "Example:\n  moltctl model remove offline-model")]
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Ask a model for one short answer
+    #[command(after_help = "Example:\n  moltctl model test primary-model")]
+    Test {
+        /// Its name
+        name: String,
+    },
+    /// Let another model answer for a model, without losing a call
+    #[command(after_help = "Examples:\n  moltctl model switch primary-model --to secondary-model\n  moltctl model switch primary-model --to primary-model   (takes it back)")]
+    Switch {
+        /// The model that callers name
+        name: String,
+        /// The model that answers; the model itself takes the switch back
+        #[arg(long, value_name = "OTHER")]
+        to: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Logs {
+    /// This level and worse: trace, debug, info, warn, error
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level: Option<String>,
+    /// Asked for, or served by, this model
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Not older than this: 30m, 1h, 7d
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) since: Option<String>,
+    /// Lines that match this regular expression
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// Go on with new lines
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}

@@ -1,0 +1,134 @@
+//! The way to the admin service: the daemon's socket, else the same service in this process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use moltbot_config::Home;
+use moltbot_gateway::{Admin, HomeLock, admin_request};
+use moltbot_types::admin::Failure as Refusal;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
+
+use crate::failure::Failure;
+
+/// An admin request is answered within this time; a model's test may take its own.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
+
+/// The admin service of one home.
+pub(crate) struct Client {
+    home: Home,
+}
+
+impl Client {
+    pub(crate) fn new(home: Option<PathBuf>) -> Result<Self, Failure> {
+        let home = Home::resolve(home).map_err(|error| Failure::new(78, error.to_string()))?;
+        Ok(Self { home })
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(Method::GET, path, Bytes::new()).await
+    }
+
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(Method::DELETE, path, Bytes::new()).await
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.send(Method::POST, path, to_json(body)?).await
+    }
+
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.send(Method::PUT, path, to_json(body)?).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, Failure> {
+        let request = admin_request(method, &format!("/admin/v1/{path}"), body);
+        let answer = match UnixStream::connect(self.home.admin_socket()).await {
+            Ok(stream) => {
+                let answer = tokio::time::timeout(ANSWERS_WITHIN, over(stream, request)).await;
+                let answer = answer.map_err(|_| {
+                    Failure::unreachable("the daemon does not answer; see its log in logs/")
+                })??;
+                let (parts, body) = answer.into_parts();
+                let body = body.collect().await.map_err(|error| {
+                    Failure::unreachable(format!("the daemon broke off its answer: {error}"))
+                })?;
+                Response::from_parts(parts, body.to_bytes())
+            }
+            Err(_) => {
+                // The lock keeps a daemon from starting in the middle of a change.
+                let _lock = HomeLock::acquire(&self.home)
+                    .map_err(|error| Failure::unreachable(error.to_string()))?;
+                Admin::offline(self.home.clone()).handle(request).await
+            }
+        };
+        if !answer.status().is_success() {
+            let refusal: Refusal = serde_json::from_slice(answer.body()).map_err(|_| {
+                Failure::failed(format!("the daemon answered {}", answer.status()))
+            })?;
+            return Err(Failure::new(refusal.exit, refusal.error));
+        }
+        serde_json::from_slice(answer.body())
+            .map_err(|error| Failure::failed(format!("the daemon's answer is not understood: {error}")))
+    }
+}
+
+/// Sends one request over a fresh connection.
+pub(crate) async fn over<S>(
+    stream: S,
+    request: Request<Bytes>,
+) -> Result<Response<Incoming>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let lost = |error: hyper::Error| Failure::unreachable(format!("the daemon broke off: {error}"));
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(lost)?;
+    let mut request = request.map(Full::new);
+    let headers = request.headers_mut();
+    headers.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    #[expect(clippy::disallowed_methods, reason = "it ends with the connection, or with the process")]
+    tokio::spawn(connection);
+    sender.send_request(request).await.map_err(lost)
+}
+
+fn to_json(body: &impl Serialize) -> Result<Bytes, Failure> {
+    serde_json::to_vec(body)
+        .map(Bytes::from)
+        .map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// A name or key as one part of a path.
+pub(crate) fn part(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,1 @@
+//! `moltctl logs`: lines of the home's log files, oldest first.

@@ -1,0 +1,67 @@
+//! One module for each group of commands; each asks the admin service and shows the answer.
+
+mod chat;
+mod config;
+mod init;
+mod logs;
+mod model;
+mod shell;
+mod status;
+
+use crate::cli::{Cli, Command, Global, Output};
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// What a command works with.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) global: Global,
+}
+
+impl Context {
+    /// Whether a program reads the output.
+    pub(crate) fn json(&self) -> bool {
+        self.global.output == Output::Json
+    }
+
+    /// Says what was done, unless told to be quiet.
+    pub(crate) fn done(&self, text: &str) -> Result<(), Failure> {
+        if self.json() {
+            return crate::output::json(&serde_json::json!({ "ok": true, "detail": text }));
+        }
+        if self.global.quiet {
+            return Ok(());
+        }
+        crate::output::line(text)
+    }
+}
+
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Completions { shell } => return shell::completions(shell),
+        Command::Man => return shell::man(),
+        _ => {}
+    }
+    let context = Context {
+        client: Client::new(cli.global.home.clone())?,
+        global: cli.global,
+    };
+    match &context.global.workspace {
+        Some(name) if name != "default" => {
+            return Err(Failure::new(
+                4,
+                format!("there is no workspace `{name}`; this version has `default` alone"),
+            ));
+        }
+        _ => {}
+    }
+    match cli.command {
+        Command::Init { yes } => init::run(&context, yes),
+        Command::Status => status::run(&context).await,
+        Command::Chat { model, text } => chat::run(&context, model, text.join(" ")).await,
+        Command::Config(command) => config::run(&context, command).await,
+        Command::Model(command) => model::run(&context, command).await,
+        Command::Logs(logs) => logs::run(&context, logs).await,
+        Command::Completions { .. } | Command::Man => Ok(()),
+    }
+}

@@ -1,0 +1,46 @@
+//! MoltBot end to end: the built programs, driven from outside.
+
+mod api;
+mod architecture;
+mod article;
+mod bad_input;
+mod cli;
+mod demo;
+mod logs;
+mod model_server;
+mod reload;
+mod sdk;
+
+/// A client without a proxy, whose calls end.
+fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(std::time::Duration::from_secs(30))
+        .build()
+        .expect("a client")
+}
+
+/// A question to a model, as JSON text.
+fn ask(model: &str) -> String {
+    format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hello there"}}]}}"#)
+}
+
+/// Posts a body to the chat path.
+async fn chat(daemon: &moltbot_tests::Daemon, body: impl Into<reqwest::Body>) -> reqwest::Response {
+    client()
+        .post(daemon.url("/v1/chat/completions"))
+        .header("content-type", "application/json")
+        .body(body)
+        .send()
+        .await
+        .expect("an answer")
+}
+
+/// A header as text; empty where it is missing.
+fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
+    answer
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
+}

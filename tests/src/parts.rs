@@ -1,0 +1,84 @@
+//! Real parts that `tests/setup/install` put in place.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The folder of the installed parts.
+///
+/// # Panics
+/// Where they are not installed: `tests/run tools` does it.
+pub fn tools() -> PathBuf {
+    let folder = std::env::var_os("MOLTBOT_TEST_TOOLS").map_or_else(
+        || {
+            let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
+                || PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".cache"),
+                PathBuf::from,
+            );
+            cache.join("moltbot/tools")
+        },
+        PathBuf::from,
+    );
+    assert!(
+        folder.join("bin/llama-server").exists(),
+        "the real parts are not installed in {}: run `tests/run tools`",
+        folder.display()
+    );
+    folder
+}
+
+/// A real llama.cpp server with a real small model.
+pub struct ModelServer {
+    child: Child,
+    port: u16,
+}
+
+impl ModelServer {
+    /// Starts it and waits until it is ready. It knows its model as `smol`.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let tools = tools();
+        let port = free_port();
+        let child = Command::new(tools.join("bin/llama-server"))
+            .arg("--model")
+            .arg(tools.join("model.gguf"))
+            .args(["--alias", "smol", "--port", &port.to_string()])
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the model server starts");
+        let server = Self { child, port };
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        for _ in 0..300 {
+            let health = client.get(format!("http://127.0.0.1:{port}/health")).send().await;
+            if health.is_ok_and(|answer| answer.status().is_success()) {
+                return server;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the model server was not ready within 30 s");
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for ModelServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("bound").port()
+}
