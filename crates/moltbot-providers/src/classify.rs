@@ -119,6 +119,13 @@ impl Scene<'_> {
             .retry(self.unknown_outcome())
     }
 
+    /// The call was sent, and time ran out; `what` completes "model `x` did not …".
+    pub fn too_slow(&self, what: &str) -> CallError {
+        let message = format!("model `{}` did not {what}", self.model);
+        self.error(Kind::Timeout, message, "its time ran out")
+            .retry(self.unknown_outcome())
+    }
+
     /// An answer came that is none; `why` completes "the answer of model `x` …".
     pub fn bad_reply(&self, why: &str) -> CallError {
         let message = format!("the answer of model `{}` {why}", self.model);

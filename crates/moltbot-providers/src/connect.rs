@@ -1,5 +1,6 @@
 //! The one pool of connections that all calls of a process leave by.
 
+mod dns;
 mod io;
 mod tls;
 
@@ -15,12 +16,14 @@ use http::{Request, Uri};
 use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::{self, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use tower_service::Service;
 
 use crate::error::SetupError;
+use dns::Resolver;
 pub(crate) use io::Stamp;
 use io::Stamped;
 
@@ -81,7 +84,7 @@ impl Client {
     /// [`SetupError::Tls`] where one of the given roots is no certificate.
     pub fn new(settings: ClientSettings) -> Result<Self, SetupError> {
         let (tls, problem) = tls::config(settings.roots)?;
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(GaiResolver::new()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(settings.keepalive));
@@ -137,7 +140,7 @@ struct TooSlow(Duration);
 /// Connects within a limit of time and stamps the connection.
 #[derive(Clone, Debug)]
 struct Connector {
-    inner: HttpsConnector<HttpConnector>,
+    inner: HttpsConnector<HttpConnector<Resolver<GaiResolver>>>,
     limit: Duration,
 }
 

@@ -15,7 +15,8 @@ use http::Response;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use moltbot_types::{Call, CallError, Headers, Kind, Next, Reply, Retry};
-use tokio::time::Instant;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 
 use crate::classify::repeatable;
 use crate::connect::{Client, Stamp};
@@ -97,7 +98,12 @@ impl Next for Http {
             Some(headers) => headers,
             None => target.credential.fetch().await?,
         };
-        let response = self.send(&call, body, &shown).await?;
+        let until = match call.head.stream {
+            true => None,
+            false => target.answer.map(|most| Instant::now() + most),
+        };
+        let sent = within(until, self.send(&call, body, &shown)).await;
+        let response = sent.map_err(|_| answer::no_beginning(target, &call.head))??;
         let (head, body) = response.into_parts();
         if !head.status.is_success() {
             let error = answer::refusal(target, &call.head, head, body, &shown).await;
@@ -110,7 +116,15 @@ impl Next for Http {
                 error
             });
         }
-        answer::success(target, &call.head, head, body).await
+        answer::success(target, &call.head, head, body, until).await
+    }
+}
+
+/// Waits until then, or for ever.
+async fn within<F: Future>(until: Option<Instant>, future: F) -> Result<F::Output, Elapsed> {
+    match until {
+        Some(until) => timeout_at(until, future).await,
+        None => Ok(future.await),
     }
 }
 

@@ -25,7 +25,12 @@ const MONEY_WORDS: &[&str] = &[
     "spending limit",
     "payment",
 ];
-const CONTEXT_CODES: &[&str] = &["context_length", "context_window", "context_size"];
+const CONTEXT_CODES: &[&str] = &[
+    "context_length",
+    "context_window",
+    "context_size",
+    "string_above_max_length",
+];
 const CONTEXT_WORDS: &[&str] = &[
     "context length",
     "context window",
@@ -34,6 +39,7 @@ const CONTEXT_WORDS: &[&str] = &[
     "prompt is too long",
     "input is too long",
     "too many input tokens",
+    "longer than the maximum model length",
 ];
 const POLICY_CODES: &[&str] = &[
     "content_policy",

@@ -15,6 +15,8 @@ use moltbot_types::{Body, CallError, Head, Headers, Reply, UpstreamFault};
 use super::events::Events;
 use super::place::Place;
 use super::spec::Target;
+use super::within;
+use tokio::time::Instant;
 
 /// Most bytes that are read of a failure's body, and how long it is waited for.
 const FAILURE_LIMIT: usize = 64 << 10;
@@ -47,12 +49,13 @@ pub(super) async fn refusal(
     target.scene(call).answer(head.status, &head.headers, fault)
 }
 
-/// Turns an answer of status 2xx into a reply.
+/// Turns an answer of status 2xx into a reply; the body of a whole one shall begin until then.
 pub(super) async fn success(
     target: &Arc<Target>,
     call: &Head,
     head: Parts,
     mut body: Incoming,
+    until: Option<Instant>,
 ) -> Result<Reply, CallError> {
     let scene = target.scene(call);
     let coding = head.headers.get(CONTENT_ENCODING);
@@ -75,7 +78,7 @@ pub(super) async fn success(
         }
         (true, _) => Reply::stream(target.dialect, Events::new(Arc::clone(target), call, body)),
         (false, false) => {
-            let text = whole(target, call, &head.headers, body).await?;
+            let text = whole(target, call, &head.headers, body, until).await?;
             if text.trim_ascii_start().is_empty() {
                 return Err(scene.bad_reply("is empty"));
             }
@@ -101,6 +104,7 @@ async fn whole(
     call: &Head,
     headers: &HeaderMap,
     mut body: Incoming,
+    mut until: Option<Instant>,
 ) -> Result<Bytes, CallError> {
     let scene = target.scene(call);
     let too_large = || scene.bad_reply("is larger than `server.limits.reply` allows");
@@ -110,10 +114,19 @@ async fn whole(
         return Err(too_large());
     }
     let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let frame = within(until, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| match all.is_empty() {
+            true => no_beginning(target, call),
+            false => scene.too_slow("go on with its answer in time"),
+        })?
+        else {
+            return Ok(all.freeze());
+        };
         let Ok(piece) = frame.map_err(|error| scene.broken(error))?.into_data() else {
             continue;
         };
+        until = target.idle.map(|most| Instant::now() + most);
         if all.len() + piece.len() > target.reply_limit {
             return Err(too_large());
         }
@@ -125,7 +138,11 @@ async fn whole(
         }
         all.extend_from_slice(&piece);
     }
-    Ok(all.freeze())
+}
+
+/// The body of a whole answer did not begin in time.
+pub(super) fn no_beginning(target: &Target, call: &Head) -> CallError {
+    target.scene(call).too_slow("begin its answer in time")
 }
 
 /// Reads what comes within the limits for failures.

@@ -38,6 +38,11 @@ pub struct TargetSpec {
     pub defaults: Vec<(Arc<str>, Arc<str>)>,
     /// How long connecting may take: name, TCP and TLS together.
     pub connect: Duration,
+    /// How long an answer that is not streamed may take to the first byte of its body;
+    /// `None` for no limit: whoever wraps the target keeps the time, as for streams.
+    pub answer: Option<Duration>,
+    /// How long a whole answer may pause between two pieces.
+    pub idle: Option<Duration>,
     /// Most bytes of a whole answer.
     pub reply_limit: usize,
 }
@@ -61,6 +66,8 @@ impl TargetSpec {
             credential,
             defaults: Vec::new(),
             connect: Duration::from_secs(5),
+            answer: None,
+            idle: None,
             reply_limit: 64 << 20,
         }
     }
@@ -83,6 +90,8 @@ pub(super) struct Target {
     pub(super) dialect: &'static dyn Dialect,
     pub(super) credential: Arc<dyn Credential>,
     pub(super) connect: Duration,
+    pub(super) answer: Option<Duration>,
+    pub(super) idle: Option<Duration>,
     pub(super) reply_limit: usize,
     /// The model's name first, then the defaults.
     edits: Vec<Edit>,
@@ -118,6 +127,8 @@ impl Target {
             dialect: spec.dialect,
             credential: spec.credential,
             connect: spec.connect,
+            answer: spec.answer,
+            idle: spec.idle,
             reply_limit: spec.reply_limit,
             edits,
             headers,
