@@ -56,6 +56,11 @@ impl Figure {
         }
     }
 
+    /// Whether it is the difference of two measurements.
+    fn is_difference(self) -> bool {
+        matches!(self, Self::AddedP50 | Self::AddedP99)
+    }
+
     fn decimals(self) -> usize {
         match self {
             Self::SmallRate | Self::CoreBusy | Self::AddedP50 | Self::AddedP99 => 0,
@@ -82,22 +87,23 @@ impl Report {
 
     /// The table in Markdown, with a column for each of `kinds`.
     pub(crate) fn table(&self, kinds: &[Kind]) -> String {
-        let mut rows = vec![
-            std::iter::once(String::new())
-                .chain(kinds.iter().map(|kind| kind.name().to_owned()))
-                .collect::<Vec<_>>(),
-        ];
-        rows[0].push("goal of moltbotd".to_owned());
+        let mut head = vec![String::new()];
+        head.extend(kinds.iter().map(|kind| kind.name().to_owned()));
+        head.push("goal of moltbotd".to_owned());
+        let mut rows = vec![head];
         for (figure, samples) in &self.0 {
-            let floor = samples.get(&Kind::Floor).map_or(&[][..], Vec::as_slice);
+            let of = |kind| samples.get(&kind).map_or(&[][..], Vec::as_slice);
+            let floor = of(Kind::Floor);
             let mut row = vec![figure.name().to_owned()];
             for kind in kinds {
-                row.push(samples.get(kind).map_or_else(String::new, |own| {
-                    cell(own, floor, *kind, figure.decimals())
-                }));
+                row.push(cell(
+                    *figure,
+                    of(*kind),
+                    (*kind != Kind::Floor).then_some(floor),
+                ));
             }
             row.push(figure.goal().map_or_else(String::new, |goal| {
-                verdict(&goal, samples.get(&Kind::Moltbotd), floor)
+                verdict(&goal, of(Kind::Moltbotd), floor)
             }));
             rows.push(row);
         }
@@ -106,40 +112,42 @@ impl Report {
 }
 
 /// `median (lowest–highest)` for the floor; for others the median and, in bold, the ratio: `33.1: **1.23** (1.18–1.30)`.
-fn cell(own: &[f64], floor: &[f64], kind: Kind, decimals: usize) -> String {
-    let middle = median(own);
-    if kind == Kind::Floor {
-        let (low, high) = span(own);
-        return if own.len() > 1 {
-            format!("{middle:.decimals$} ({low:.decimals$}–{high:.decimals$})")
-        } else {
-            format!("{middle:.decimals$}")
-        };
+fn cell(figure: Figure, own: &[f64], floor: Option<&[f64]>) -> String {
+    let decimals = figure.decimals();
+    let value = format!("{:.decimals$}", median(own));
+    let Some(floor) = floor else {
+        return value + &spread(own, decimals);
+    };
+    if figure.is_difference() {
+        // It may be near 0 in a round, or below: only the medians make a ratio.
+        let ratio = median(own) / median(floor);
+        return format!("{value}{}: **{ratio:.2}**", spread(own, decimals));
     }
     let ratios = ratios(own, floor);
-    let (low, high) = span(&ratios);
-    match ratios.len() {
-        0 => format!("{middle:.decimals$}"),
-        1 => format!("{middle:.decimals$}: **{:.2}**", ratios[0]),
-        _ => format!(
-            "{middle:.decimals$}: **{:.2}** ({low:.2}–{high:.2})",
-            median(&ratios)
-        ),
-    }
+    format!("{value}: **{:.2}**{}", median(&ratios), spread(&ratios, 2))
 }
 
-fn verdict(goal: &Goal, own: Option<&Vec<f64>>, floor: &[f64]) -> String {
-    let (goal, reached) = match goal {
-        Goal::Ratio(limit) => (
-            format!("≤ {limit} ×"),
-            own.map(|own| median(&ratios(own, floor)) <= *limit),
-        ),
-        Goal::AtMost(limit) => (format!("≤ {limit}"), own.map(|own| median(own) <= *limit)),
+/// ` (lowest–highest)` where there are several samples.
+fn spread(values: &[f64], decimals: usize) -> String {
+    if values.len() < 2 {
+        return String::new();
+    }
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    format!(" ({low:.decimals$}–{high:.decimals$})")
+}
+
+fn verdict(goal: &Goal, own: &[f64], floor: &[f64]) -> String {
+    let (text, limit, value) = match goal {
+        Goal::Ratio(limit) => (format!("≤ {limit} ×"), limit, median(&ratios(own, floor))),
+        Goal::AtMost(limit) => (format!("≤ {limit}"), limit, median(own)),
     };
-    match reached {
-        Some(true) => format!("{goal}, reached"),
-        Some(false) => format!("{goal}, **missed**"),
-        None => goal,
+    if own.is_empty() {
+        text
+    } else if value <= *limit {
+        format!("{text}, reached")
+    } else {
+        format!("{text}, **missed**")
     }
 }
 
@@ -159,14 +167,6 @@ fn median(values: &[f64]) -> f64 {
         n if n % 2 == 1 => values[n / 2],
         n => f64::midpoint(values[n / 2 - 1], values[n / 2]),
     }
-}
-
-fn span(values: &[f64]) -> (f64, f64) {
-    values
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-            (low.min(*value), high.max(*value))
-        })
 }
 
 /// A Markdown table of `rows`, the first of which is its head, with columns of equal width.
@@ -227,5 +227,15 @@ mod tests {
         let mut report = Report::default();
         report.add(Figure::RssIdle, Kind::Moltbotd, 30.0);
         assert!(report.table(&[Kind::Moltbotd]).contains("≤ 25, **missed**"));
+    }
+
+    #[test]
+    fn differences_are_compared_by_their_medians() {
+        let cell = cell(
+            Figure::AddedP99,
+            &[30.0, -5.0, 60.0],
+            Some(&[20.0, 0.0, 25.0]),
+        );
+        assert_eq!(cell, "30 (-5–60): **1.50**");
     }
 }
