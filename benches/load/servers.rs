@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::client::Connection;
 use crate::host::{Cores, pin};
 
+/// The key that callers show to the daemon; the others pass it on unread.
+pub(crate) const KEY: &str = "mb_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// How long a program may take to start.
 const START: Duration = Duration::from_secs(10);
 
@@ -113,11 +117,16 @@ impl Launcher {
                     .await
             }
             Kind::Moltbotd => {
-                fs::create_dir(home.path().join("config"))?;
-                fs::write(
-                    home.path().join("config/gateway.yaml"),
-                    gateway_yaml(upstream),
-                )?;
+                let config = home.path().join("config");
+                fs::create_dir(&config)?;
+                fs::write(config.join("gateway.yaml"), gateway_yaml(upstream))?;
+                let mut owner = File::options();
+                let mut key = owner
+                    .create_new(true)
+                    .write(true)
+                    .mode(0o600)
+                    .open(config.join("key"))?;
+                writeln!(key, "{KEY}")?;
                 let mut command = Command::new(&self.moltbotd);
                 command.arg("--home").arg(home.path());
                 self.launch(command, core, home, Found::InRunFile, "/readyz")
@@ -271,7 +280,7 @@ fn gateway_yaml(upstream: SocketAddr) -> String {
         "server:
   listen: 127.0.0.1:0
   admin: 127.0.0.1:0
-  auth: none
+  auth: keys
 model:
   defaults:
     chat: {{ max_tokens: 2048 }}

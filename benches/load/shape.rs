@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::servers::KEY;
+
 /// A kind of traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -36,7 +38,7 @@ impl Shape {
     pub(crate) fn request(self, host: SocketAddr) -> Vec<u8> {
         let body = self.body();
         format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\naccept: application/json\r\nuser-agent: load\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\naccept: application/json\r\nuser-agent: load\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
         .into_bytes()
