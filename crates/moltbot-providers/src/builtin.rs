@@ -204,6 +204,3 @@ impl Play {
         Some(word.len())
     }
 }
-
-#[cfg(test)]
-mod tests;
