@@ -1,0 +1,392 @@
+//! What a call has tried, and whom it may ask next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moltbot_types::record::Level;
+use moltbot_types::{Call, CallError, Kind, ModelName, Retry};
+use smallvec::SmallVec;
+use tokio::time::{Instant, sleep};
+
+use super::FailoverSettings;
+use super::note::Note;
+use super::verdict::{Blame, Verdict};
+use crate::backoff::Backoff;
+use crate::budget::Budgets;
+use crate::health::{Admission, Standing, last_resort};
+use crate::table::{Route, RouteTarget, Table};
+
+/// A target that asked for a pause is waited for in place no longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The next attempt.
+pub(super) struct Ask<'a> {
+    pub(super) route: &'a Route,
+    pub(super) target: &'a RouteTarget,
+    pub(super) admission: Admission,
+    /// How far it is from the attempt before; `None` for the first one and for a repeat.
+    pub(super) level: Option<Level>,
+}
+
+/// A model of the plan and a target of it, both by their index.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    model: usize,
+    target: usize,
+}
+
+/// A target that failed in this call.
+struct Tried {
+    at: Place,
+    times: u32,
+    /// It is of no use to this call again.
+    spent: bool,
+    /// It asked for a pause.
+    paused: bool,
+}
+
+/// The plan of one call.
+pub(super) struct Plan<'a> {
+    table: &'a Table,
+    budgets: &'a Budgets,
+    settings: &'a FailoverSettings,
+    asked: &'a ModelName,
+    deadline: Option<Instant>,
+    /// Models in the order in which they are asked: the call's own, then fallbacks.
+    models: SmallVec<[&'a Arc<Route>; 4]>,
+    /// The model that is asked now.
+    current: usize,
+    /// That model refused the prompt itself, so that its other targets would, too.
+    refused: Option<CallError>,
+    tried: SmallVec<[Tried; 6]>,
+    last: Option<Place>,
+    /// Credentials of no use to this call again.
+    dead: SmallVec<[&'a str; 2]>,
+    attempts: u32,
+    timeouts: u32,
+    backoff: Backoff,
+    blame: Blame,
+    failure: Option<CallError>,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan for `call`.
+    ///
+    /// # Errors
+    /// `ModelNotFound` where no route has the name that the call asks for.
+    pub(super) fn new(
+        table: &'a Table,
+        budgets: &'a Budgets,
+        settings: &'a FailoverSettings,
+        call: &'a Call,
+    ) -> Result<Self, CallError> {
+        let asked = &call.head.model;
+        let route = table.find(asked)?;
+        let mut plan = Self {
+            table,
+            budgets,
+            settings,
+            asked,
+            deadline: call.deadline,
+            models: SmallVec::new(),
+            current: 0,
+            refused: None,
+            tried: SmallVec::new(),
+            last: None,
+            dead: SmallVec::new(),
+            attempts: 0,
+            timeouts: 0,
+            backoff: Backoff::new(settings.initial, settings.max),
+            blame: Blame::default(),
+            failure: None,
+        };
+        plan.models.push(route);
+        plan.enlist(&route.settings().fallback);
+        Ok(plan)
+    }
+
+    /// The next attempt, after the wait that it needs; `None` when there shall be none.
+    pub(super) async fn next(&mut self) -> Option<Ask<'a>> {
+        if self.attempts >= self.settings.max_attempts.max(1) || self.late(Duration::ZERO) {
+            return None;
+        }
+        loop {
+            if self.refused.is_none() {
+                if let Some((place, admission)) = self.another() {
+                    let first = self.attempts == 0;
+                    return (first || self.budgets.failover()).then(|| self.ask(place, admission));
+                }
+                if let Some(wait) = self.repeatable() {
+                    if self.late(wait) || !self.budgets.repeat() {
+                        return None;
+                    }
+                    sleep(wait).await;
+                    let (place, admission) = self.same_again()?;
+                    return Some(self.ask(place, admission));
+                }
+            }
+            if !self.next_model() {
+                break;
+            }
+        }
+        if self.last.is_some() {
+            return None;
+        }
+        let (place, admission) = self.last_resort()?;
+        Some(self.ask(place, admission))
+    }
+
+    /// Notes that the last attempt failed.
+    ///
+    /// # Errors
+    /// The failure itself, where the caller shall hear of it as it is.
+    pub(super) fn failed(&mut self, error: CallError, note: Note) -> Result<(), CallError> {
+        let kind = error.kind();
+        let decision = error.decision();
+        // A limit of ours was met before the upstream was asked: that is no attempt.
+        let untouched = kind == Kind::Overloaded && error.fault().is_none();
+        if untouched {
+            note.forget();
+        } else {
+            note.failed(&error);
+            self.attempts += 1;
+        }
+        let Some(at) = self.last else {
+            return Err(error);
+        };
+        if decision == Retry::Never {
+            return self.instead(error);
+        }
+        let target = &self.models[at.model].targets()[at.target];
+        // A model that is not there is no fault of the credential.
+        if decision == Retry::Elsewhere && kind != Kind::ModelNotFound {
+            self.dead.extend(target.credential.as_deref());
+        }
+        let tried = self.tried_at(at);
+        tried.times += 1;
+        tried.paused = kind == Kind::RateLimited || matches!(decision, Retry::After(_));
+        tried.spent = untouched
+            || decision == Retry::Elsewhere
+            || matches!(
+                kind,
+                Kind::ModelNotFound | Kind::UpstreamAuth | Kind::UpstreamMoney
+            );
+        self.timeouts += u32::from(kind == Kind::Timeout);
+        self.blame.add(kind);
+        self.failure = Some(error);
+        Ok(())
+    }
+
+    /// What the caller hears when nobody answered.
+    pub(super) fn verdict(mut self) -> CallError {
+        if let Some(refused) = self.refused {
+            return refused;
+        }
+        let now = Instant::now();
+        let mut opens: Option<Instant> = None;
+        for (model, route) in self.models.iter().enumerate().take(self.current + 1) {
+            for candidate in route.tiers().candidates() {
+                let Standing::Resting(refusal) = candidate.health.standing(now) else {
+                    continue;
+                };
+                opens = Some(opens.map_or(refusal.opens, |first| first.min(refusal.opens)));
+                let target = candidate.index;
+                let at = Place { model, target };
+                if !self.tried.iter().any(|tried| tried.at == at) {
+                    self.blame.add_rest(refusal.reason);
+                }
+            }
+        }
+        Verdict {
+            model: self.asked,
+            attempts: self.attempts,
+            blame: self.blame,
+            opens_in: opens.map(|opens| opens.saturating_duration_since(now)),
+            last: self.failure,
+        }
+        .error()
+    }
+
+    /// A target of this model that was not asked yet and takes calls now.
+    fn another(&self) -> Option<(Place, Admission)> {
+        if self.last.is_some() && !self.settings.enabled {
+            return None;
+        }
+        self.admitted(self.here().map(|tried| tried.at.target).collect())
+    }
+
+    /// A target of this model that may be asked again: another than the last one if there is one.
+    fn same_again(&self) -> Option<(Place, Admission)> {
+        let open = |target| {
+            let may = |tried: &Tried| {
+                !tried.spent && (self.settings.enabled || self.last == Some(tried.at))
+            };
+            self.here()
+                .any(|tried| tried.at.target == target && may(tried))
+        };
+        let all = 0..self.route().targets().len();
+        let closed: SmallVec<[usize; 8]> = all.filter(|target| !open(*target)).collect();
+        let mut but_last = closed.clone();
+        but_last.extend(self.last.map(|last| last.target));
+        self.admitted(but_last).or_else(|| self.admitted(closed))
+    }
+
+    /// Chooses among the targets of this model, but for those in `closed` and those of dead credentials.
+    fn admitted(&self, mut closed: SmallVec<[usize; 8]>) -> Option<(Place, Admission)> {
+        let route = self.route();
+        if !self.dead.is_empty() {
+            let is_dead = |target: &RouteTarget| {
+                let id = target.credential.as_deref();
+                id.is_some_and(|id| self.dead.contains(&id))
+            };
+            let targets = route.targets().iter().enumerate();
+            closed.extend(
+                targets
+                    .filter(|(_, target)| is_dead(target))
+                    .map(|(i, _)| i),
+            );
+        }
+        loop {
+            let pick = &*route.settings().pick;
+            let target = route.tiers().choose(pick, &closed, Instant::now())?;
+            if let Ok(admission) = route.targets()[target].health.admit() {
+                let model = self.current;
+                return Some((Place { model, target }, admission));
+            }
+            closed.push(target); // somebody else was quicker to try it
+        }
+    }
+
+    /// How long to wait before a target of this model is asked again; `None` where none shall be.
+    fn repeatable(&mut self) -> Option<Duration> {
+        let last = self.last.filter(|last| last.model == self.current)?;
+        if self.settings.enabled && self.current + 1 < self.models.len() {
+            // Another model is left: this one gets a second chance only where its one target is alone.
+            let second = |tried: &Tried| tried.times == 1 && !tried.paused;
+            if self.route().targets().len() > 1 || !self.here().all(second) {
+                return None;
+            }
+        }
+        // A call that was too slow may have been done, and paid for, each time.
+        if self.timeouts > 1 {
+            return None;
+        }
+        let now = Instant::now();
+        let rest_of = |tried: &Tried| {
+            let health = &self.route().targets()[tried.at.target].health;
+            match health.standing(now) {
+                Standing::Up { .. } | Standing::Due => Some(Duration::ZERO),
+                Standing::Resting(refusal) => {
+                    let rest = refusal.opens.saturating_duration_since(now);
+                    (tried.paused && rest <= LONGEST_PAUSE).then_some(rest)
+                }
+            }
+        };
+        let rest = self
+            .here()
+            .filter(|tried| !tried.spent && (self.settings.enabled || tried.at == last))
+            .filter_map(rest_of)
+            .min()?;
+        Some(rest.max(self.backoff.next()))
+    }
+
+    /// All targets of all models rest: the one that is due first may be tried, by one call at a time.
+    fn last_resort(&self) -> Option<(Place, Admission)> {
+        let now = Instant::now();
+        self.models.iter().enumerate().find_map(|(model, route)| {
+            let healths = route.targets().iter().map(|target| &target.health);
+            let (target, admission) = last_resort(healths, now).ok()?;
+            Some((Place { model, target }, admission))
+        })
+    }
+
+    /// A failure that another attempt cannot cure: models that were named for it may.
+    fn instead(&mut self, error: CallError) -> Result<(), CallError> {
+        let kind = error.kind();
+        let named = match self.route().instead(kind) {
+            [] => self.models[0].instead(kind),
+            named => named,
+        };
+        if !self.settings.enabled || named.is_empty() {
+            return Err(error);
+        }
+        self.models.truncate(self.current + 1);
+        self.enlist(named);
+        self.refused = Some(error);
+        Ok(())
+    }
+
+    /// Goes on to the next model.
+    fn next_model(&mut self) -> bool {
+        let allowed = self.settings.enabled && self.current + 1 < self.models.len();
+        if allowed {
+            self.current += 1;
+            self.enlist(&self.route().settings().fallback);
+        }
+        allowed
+    }
+
+    /// Adds models to the end of the plan, each once; those that this table does not know are passed over.
+    fn enlist(&mut self, names: &'a [ModelName]) {
+        for route in names
+            .iter()
+            .filter_map(|name| self.table.get(name.as_str()))
+        {
+            if !self.models.iter().any(|known| Arc::ptr_eq(known, route)) {
+                self.models.push(route);
+            }
+        }
+    }
+
+    fn ask(&mut self, at: Place, admission: Admission) -> Ask<'a> {
+        let route = self.models[at.model];
+        let target = &route.targets()[at.target];
+        let level = self
+            .last
+            .filter(|last| *last != at)
+            .map(|last| match last.model == at.model {
+                true => route.tiers().level(last.target, at.target),
+                false => Level::Model,
+            });
+        self.current = at.model;
+        self.last = Some(at);
+        Ask {
+            route,
+            target,
+            admission,
+            level,
+        }
+    }
+
+    fn route(&self) -> &'a Route {
+        self.models[self.current]
+    }
+
+    /// The targets of this model that failed in this call.
+    fn here(&self) -> impl Iterator<Item = &Tried> {
+        let current = self.current;
+        self.tried
+            .iter()
+            .filter(move |tried| tried.at.model == current)
+    }
+
+    fn tried_at(&mut self, at: Place) -> &mut Tried {
+        let index = self.tried.iter().position(|tried| tried.at == at);
+        let index = index.unwrap_or_else(|| {
+            self.tried.push(Tried {
+                at,
+                times: 0,
+                spent: false,
+                paused: false,
+            });
+            self.tried.len() - 1
+        });
+        &mut self.tried[index]
+    }
+
+    /// Whether the deadline is over after `wait`.
+    fn late(&self, wait: Duration) -> bool {
+        self.deadline
+            .is_some_and(|end| end.saturating_duration_since(Instant::now()) <= wait)
+    }
+}
