@@ -5,7 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::unit::{self, PositiveTime, Size, Time};
 
 /// The whole configuration of a home.
 #[derive(Clone, Debug, Default)]
@@ -30,15 +34,19 @@ impl Config {
 }
 
 /// The daemon's own listeners, workers and limits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// Address of the data plane, `host:port`. Takes effect at a start.
+    #[schemars(extend("format" = "address", "x-restart" = true))]
     pub listen: String,
     /// Address of the control plane, `host:port`. Takes effect at a start.
+    #[schemars(extend("format" = "address", "x-restart" = true))]
     pub admin: String,
     /// Whether callers must show a key.
     pub auth: AuthMode,
     /// Worker threads; 0 is one per core. Takes effect at a start.
+    #[schemars(range(max = 1024), extend("x-restart" = true))]
     pub workers: usize,
     /// What a caller may use up.
     pub limits: Limits,
@@ -57,7 +65,8 @@ impl Default for Server {
 }
 
 /// Whether callers must show a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum AuthMode {
     /// Every call shows a key.
     #[default]
@@ -67,21 +76,34 @@ pub enum AuthMode {
 }
 
 /// What callers may use up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Most bytes of a request's body.
+    #[serde(with = "unit::size")]
+    #[schemars(with = "Size")]
     pub body: u64,
     /// Longest time until a request's headers are complete.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub header_timeout: Duration,
     /// Most open connections.
+    #[schemars(range(min = 1))]
     pub connections: usize,
     /// Most calls at once.
+    #[schemars(range(min = 1))]
     pub concurrency: usize,
     /// Longest time a call waits for its turn.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "Time")]
     pub queue_wait: Duration,
     /// Most bytes of a whole answer.
+    #[serde(with = "unit::size")]
+    #[schemars(with = "Size")]
     pub reply: u64,
     /// Most bytes of one event of a stream.
+    #[serde(with = "unit::size")]
+    #[schemars(with = "Size")]
     pub event: u64,
 }
 
@@ -115,15 +137,20 @@ pub struct ModelSettings {
 }
 
 /// Moving on to other targets and models.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Failover {
     /// Whether a call may move on at all.
     pub enabled: bool,
     /// First rest of a failed target before it is probed again.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub retry_interval: Duration,
     /// Attempts of the whole call, over all targets and models; at least 1.
+    #[schemars(range(min = 1))]
     pub max_attempts: u32,
     /// Moves to another target per call, measured over 10 s; 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub budget: f64,
 }
 
@@ -139,13 +166,19 @@ impl Default for Failover {
 }
 
 /// Repeats on the same target.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Retry {
     /// First wait.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub initial: Duration,
     /// Longest wait; not below `initial`.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub max: Duration,
     /// Repeats per call, measured over 10 s; 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub budget: f64,
     /// Whether the wait that an upstream asks for is kept.
     pub honor_retry_after: bool,
@@ -163,17 +196,25 @@ impl Default for Retry {
 }
 
 /// When a target is taken out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Breaker {
     /// Failures in a row; at least 1.
+    #[schemars(range(min = 1))]
     pub consecutive: u32,
     /// Share of failures in `window`; above 0, at most 1.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub error_ratio: f64,
     /// Calls in `window` before `error_ratio` counts; at least 1.
+    #[schemars(range(min = 1))]
     pub min_requests: u32,
     /// How far back calls are looked at.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub window: Duration,
     /// Longest rest.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub max_rest: Duration,
 }
 
@@ -190,14 +231,16 @@ impl Default for Breaker {
 }
 
 /// How a target is picked among those that are well.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Routing {
     /// The rule.
     pub strategy: Strategy,
 }
 
 /// The rule by which a target is picked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// By the weights of the targets alone.
     Weighted,
@@ -209,7 +252,21 @@ pub enum Strategy {
 }
 
 /// What a model is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum ModelKind {
     /// Conversations.
     #[default]
@@ -279,7 +336,8 @@ pub struct Target {
 }
 
 /// Whether a target serves always or stands by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Serves always.
     #[default]
@@ -298,17 +356,28 @@ pub struct Params {
 }
 
 /// How long each part of a call may take; all but `total` hold for one attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// Until the connection stands.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub connect: Duration,
     /// Until a stream's first content.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub first_token: Duration,
     /// Between two pieces of a body.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub idle: Duration,
     /// Until the body of an unstreamed answer begins.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub answer: Duration,
     /// The whole call.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub total: Duration,
 }
 
@@ -347,7 +416,8 @@ pub enum Auth {
 }
 
 /// Models that answer where the request does not suit this one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct FallbackOn {
     /// When the prompt is too long.
     pub context_window: Vec<String>,
@@ -356,11 +426,14 @@ pub struct FallbackOn {
 }
 
 /// What is logged, and how long it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Logs {
     /// The least level that is written.
     pub level: Level,
     /// How long files are kept.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
     pub keep: Duration,
     /// Whether prompts and answers are written.
     pub content: bool,
@@ -377,7 +450,10 @@ impl Default for Logs {
 }
 
 /// How much a log line matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Every step.
     Trace,

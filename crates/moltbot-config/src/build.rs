@@ -1,0 +1,402 @@
+//! What only the whole can tell: names that must exist, circles, values that exclude each other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::check::problem_at;
+use crate::config::{
+    Auth, AuthMode, Config, Model, ModelSettings, Params, Provider, Server, Target,
+};
+use crate::form::{Form, ModelForm, ParamsForm};
+use crate::preset::{self, Preset};
+use crate::problem::{Problems, nearest};
+use crate::tree::Node;
+
+/// Names that `builtin` has for its models.
+const BUILTIN: [&str; 2] = ["echo", "script"];
+
+/// Fills in what follows from other values, so that `config show` tells it too.
+pub(crate) fn complete(form: &mut Form) {
+    for model in &mut form.models {
+        model.model.get_or_insert_with(|| model.name.clone());
+        if model.targets.is_empty() && model.endpoint.is_none() {
+            model.endpoint = preset::find(&model.provider)
+                .map(|preset| preset.endpoint.to_owned())
+                .filter(|endpoint| !endpoint.is_empty());
+        }
+    }
+}
+
+/// The checked configuration; `auth` has an entry for each model. Mistakes go to `problems`.
+pub(crate) fn build(form: Form, auth: Vec<Auth>, tree: &Node, problems: &mut Problems) -> Config {
+    let mut report = Report { tree, problems };
+    server(&form.server, &mut report);
+    settings(&form, &mut report);
+    names(&form.models, &mut report);
+    let models = form
+        .models
+        .iter()
+        .zip(auth)
+        .enumerate()
+        .map(|(index, (model, auth))| build_model(index, model, auth, &form, &mut report))
+        .collect();
+    let defaults = form.model.defaults.by_kind();
+    Config {
+        model: ModelSettings {
+            defaults: defaults
+                .into_iter()
+                .map(|(kind, params)| (kind, params.clone().into()))
+                .collect(),
+            failover: form.model.failover,
+            retry: form.model.retry,
+            breaker: form.model.breaker,
+            routing: form.model.routing.into(),
+        },
+        server: form.server,
+        models,
+        region: form.region,
+        logs: form.logs,
+    }
+}
+
+impl From<ParamsForm> for Params {
+    fn from(form: ParamsForm) -> Self {
+        Self {
+            fields: form.fields,
+            timeout: form.timeout,
+        }
+    }
+}
+
+/// Where mistakes are told.
+struct Report<'a> {
+    tree: &'a Node,
+    problems: &'a mut Problems,
+}
+
+impl Report<'_> {
+    fn say(&mut self, path: &[&str], message: impl Into<String>, hint: impl Into<String>) {
+        let hint = Some(hint.into()).filter(|hint| !hint.is_empty());
+        self.problems
+            .push(problem_at(self.tree, path, message, hint));
+    }
+}
+
+fn server(server: &Server, report: &mut Report<'_>) {
+    if server.listen == server.admin && !server.listen.ends_with(":0") {
+        report.say(
+            &["server", "admin"],
+            "is the same address as server.listen",
+            "give it a port of its own",
+        );
+    }
+    let host = server.listen.rsplit_once(':').map_or("", |(host, _)| host);
+    if server.auth == AuthMode::None && !is_loopback(host) {
+        report.say(
+            &["server", "auth"],
+            format!(
+                "`none` is possible only on loopback, but server.listen is {}",
+                server.listen
+            ),
+            "use `keys`, or listen on 127.0.0.1",
+        );
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    match url::Host::parse(host) {
+        Ok(url::Host::Domain(name)) => name == "localhost",
+        Ok(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Ok(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Err(_) => false,
+    }
+}
+
+fn settings(form: &Form, report: &mut Report<'_>) {
+    let settings = &form.model;
+    if settings.retry.max < settings.retry.initial {
+        report.say(
+            &["model", "retry", "max"],
+            "is below model.retry.initial",
+            "",
+        );
+    }
+    if settings.breaker.max_rest < settings.failover.retry_interval {
+        report.say(
+            &["model", "breaker", "max_rest"],
+            "is below model.failover.retry_interval, the first rest",
+            "",
+        );
+    }
+}
+
+/// Names that stand twice, and circles.
+fn names(models: &[ModelForm], report: &mut Report<'_>) {
+    let mut first = BTreeMap::new();
+    for (index, model) in models
+        .iter()
+        .enumerate()
+        .filter(|(_, model)| !model.name.is_empty())
+    {
+        let path = ["models", &index.to_string(), "name"];
+        if model.name.trim() != model.name || model.name.chars().any(char::is_control) {
+            report.say(&path, "has blanks at its ends or control characters", "");
+        }
+        if model.name.starts_with("experiment:") {
+            report.say(
+                &path,
+                "begins with `experiment:`, which names an experiment",
+                "",
+            );
+        }
+        if let Some(known) = first.insert(&*model.name, index) {
+            let line = report
+                .tree
+                .origin_of(&["models", &known.to_string(), "name"])
+                .line;
+            report.say(
+                &path,
+                format!("the name stands twice, first in line {line}"),
+                "choose another",
+            );
+        }
+    }
+    circles(models, "fallback", |model| &model.fallback.0, report);
+    circles(
+        models,
+        "switch_to",
+        |model| model.switch_to.as_slice(),
+        report,
+    );
+}
+
+/// Reports each circle once, at the model that closes it.
+fn circles(
+    models: &[ModelForm],
+    key: &str,
+    next: fn(&ModelForm) -> &[String],
+    report: &mut Report<'_>,
+) {
+    let index_of = |name: &str| models.iter().position(|model| model.name == name);
+    let mut done = vec![false; models.len()];
+    for start in 0..models.len() {
+        // a walk in depth with its own stack: the path, and which successor comes next at each step
+        let mut path = vec![(start, 0)];
+        while let Some((index, step)) = path.last().copied() {
+            let successor = if done[index] {
+                None
+            } else {
+                next(&models[index]).get(step)
+            };
+            let Some(name) = successor else {
+                done[index] = true;
+                path.pop();
+                continue;
+            };
+            if let Some(last) = path.last_mut() {
+                last.1 += 1;
+            }
+            let Some(to) = index_of(name) else { continue };
+            match path.iter().position(|(on_path, _)| *on_path == to) {
+                None => path.push((to, 0)),
+                Some(from) => {
+                    let mut circle: Vec<_> = path[from..]
+                        .iter()
+                        .map(|(index, _)| &*models[*index].name)
+                        .collect();
+                    circle.push(&models[to].name);
+                    report.say(
+                        &["models", &index.to_string(), key],
+                        format!("goes in a circle: {}", circle.join(" -> ")),
+                        "a model must not lead back to itself",
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn build_model(
+    index: usize,
+    model: &ModelForm,
+    auth: Auth,
+    form: &Form,
+    report: &mut Report<'_>,
+) -> Model {
+    let at = index.to_string();
+    let preset = preset::find(&model.provider);
+    let provider = preset.map(|preset| preset.provider).unwrap_or_default();
+    let upstream = model.model.clone().unwrap_or_else(|| model.name.clone());
+    if provider == Provider::Builtin && !BUILTIN.contains(&&*upstream) {
+        report.say(
+            &["models", &at, "model"],
+            "builtin has no such model",
+            "write `model: echo` or `model: script`",
+        );
+    }
+    references(&at, model, &form.models, report);
+    let params = params(
+        &model.params,
+        form.model.defaults.of(model.kind),
+        preset,
+        model,
+    );
+    let mut timeouts = model.timeouts.clone();
+    if let Some(answer) = answer_timeout(&at, model, &params, report.tree) {
+        timeouts.answer = answer;
+    }
+    Model {
+        name: model.name.clone(),
+        kind: model.kind,
+        provider,
+        model: upstream,
+        targets: targets(&at, model, provider, report),
+        params,
+        timeouts,
+        concurrency: model.concurrency,
+        auth,
+        fallback: model.fallback.0.clone(),
+        fallback_on: model.fallback_on.clone(),
+        switch_to: model.switch_to.clone(),
+    }
+}
+
+/// Models that are named must exist, be others, and be named once.
+fn references(at: &str, model: &ModelForm, models: &[ModelForm], report: &mut Report<'_>) {
+    let lists: [(&[&str], &[String]); 4] = [
+        (&["fallback"], &model.fallback.0),
+        (
+            &["fallback_on", "context_window"],
+            &model.fallback_on.context_window,
+        ),
+        (
+            &["fallback_on", "content_policy"],
+            &model.fallback_on.content_policy,
+        ),
+        (&["switch_to"], model.switch_to.as_slice()),
+    ];
+    for (key, names) in lists {
+        for (index, name) in names.iter().enumerate() {
+            let path = [&["models", at], key].concat();
+            if !models.iter().any(|other| other.name == *name) {
+                let known = models
+                    .iter()
+                    .map(|other| &*other.name)
+                    .filter(|name| !name.is_empty());
+                let hint = match nearest(name, known.clone()) {
+                    Some(near) => format!("the nearest is \"{near}\""),
+                    None => format!("known models: {}", known.collect::<Vec<_>>().join(", ")),
+                };
+                report.say(&path, format!("there is no model \"{name}\""), hint);
+            } else if names[..index].contains(name) {
+                report.say(&path, format!("names \"{name}\" twice"), "");
+            } else if *name == model.name && key.len() == 2 {
+                report.say(&path, "names the model itself", "");
+            }
+        }
+    }
+}
+
+/// The kind's params under the names that the model takes, and its own over them.
+fn params(
+    own: &ParamsForm,
+    of_kind: &ParamsForm,
+    preset: Option<&Preset>,
+    model: &ModelForm,
+) -> Params {
+    // another server behind the same dialect knows the common names
+    let public = preset.filter(|preset| {
+        model.targets.is_empty()
+            && model
+                .endpoint
+                .as_deref()
+                .is_none_or(|endpoint| endpoint == preset.endpoint)
+    });
+    let rename = |name: &String| {
+        let renames = public.map_or(&[][..], |preset| preset.renames);
+        let new = renames.iter().find(|(old, _)| old == name);
+        new.map_or_else(|| name.clone(), |(_, new)| (*new).to_owned())
+    };
+    let inherited = of_kind
+        .fields
+        .iter()
+        .filter(|_| model.provider != "builtin")
+        .filter(|(name, _)| !own.fields.keys().any(|own| preset::same_param(own, name)));
+    Params {
+        fields: inherited
+            .chain(&own.fields)
+            .map(|(name, value)| (rename(name), value.clone()))
+            .collect(),
+        timeout: own.timeout.or(of_kind.timeout),
+    }
+}
+
+/// What sets `answer`: the model's own `params.timeout`, its own `timeouts.answer`, then its kind's timeout.
+fn answer_timeout(at: &str, model: &ModelForm, params: &Params, tree: &Node) -> Option<Duration> {
+    let own = tree.find(&["models", at, "timeouts", "answer"]).is_some();
+    model.params.timeout.or(params.timeout.filter(|_| !own))
+}
+
+fn targets(
+    at: &str,
+    model: &ModelForm,
+    provider: Provider,
+    report: &mut Report<'_>,
+) -> Vec<Target> {
+    if provider == Provider::Builtin && model.endpoint.is_some() {
+        report.say(
+            &["models", at, "endpoint"],
+            "builtin needs no endpoint",
+            "remove it",
+        );
+    } else if model.endpoint.is_some() && !model.targets.is_empty() {
+        report.say(
+            &["models", at, "endpoint"],
+            "stands beside `targets`",
+            "endpoint is the short form of one target: keep one of the two",
+        );
+    }
+    if model.targets.is_empty() {
+        return model.endpoint.iter().map(|url| target(url)).collect();
+    }
+    let mut targets: Vec<Target> = Vec::new();
+    for (index, form) in model.targets.iter().enumerate() {
+        let path = ["models", at, "targets", &index.to_string()];
+        let url = match (&form.url, provider) {
+            (Some(url), _) => url.clone(),
+            (None, Provider::Builtin) => "builtin:".to_owned(),
+            (None, Provider::OpenAi) => {
+                report.say(&path, "`url` is missing", "");
+                continue;
+            }
+        };
+        if form.name.is_some() && targets.iter().any(|other| other.name == form.name) {
+            let path = [&path[..], &["name"]].concat();
+            report.say(
+                &path,
+                "another target of this model has that name",
+                "choose another",
+            );
+        }
+        targets.push(Target {
+            name: form.name.clone(),
+            region: form.region.clone(),
+            zone: form.zone.clone(),
+            role: form.role,
+            weight: form.weight,
+            ..target(&url)
+        });
+    }
+    targets
+}
+
+fn target(url: &str) -> Target {
+    Target {
+        name: None,
+        url: url.to_owned(),
+        region: None,
+        zone: None,
+        role: crate::config::Role::default(),
+        weight: 1,
+    }
+}

@@ -1,0 +1,192 @@
+//! From the files, the environment and the command line to a checked configuration.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use aws_lc_rs::digest;
+
+use crate::build;
+use crate::channels;
+use crate::check;
+use crate::config::Config;
+use crate::expand::References;
+use crate::file;
+use crate::form::Form;
+use crate::home::{GATEWAY, Home};
+use crate::layers::Overrides;
+use crate::problem::{Problem, Problems};
+use crate::secret;
+use crate::tree::{Node, Value};
+
+/// A checked configuration and what belongs to it.
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What a person should know although nothing is wrong, one sentence each.
+    pub notices: Vec<String>,
+    /// Every file that it was read from, and those that may come.
+    pub watched: Vec<PathBuf>,
+    /// Equal where the configuration is equal, secrets included. Tells nothing about them.
+    pub fingerprint: String,
+    /// The values as they are in force, for [`Loaded::entries`].
+    pub(crate) form: serde_json::Value,
+    /// The values as they were read, with their origins.
+    pub(crate) tree: Node,
+    /// The same, but of `gateway.yaml` alone.
+    pub(crate) file: Node,
+}
+
+impl fmt::Debug for Loaded {
+    // the trees hold secrets as they were written
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("config", &self.config)
+            .field("notices", &self.notices)
+            .field("watched", &self.watched)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads and checks everything, and reports all problems at once.
+///
+/// ```
+/// use moltbot_config::{Home, InitOptions, Overrides, init, load};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let home = Home::new(dir.path());
+/// init(&home, &InitOptions::default())?;
+/// let loaded = load(&home, &Overrides::default())?;
+/// assert_eq!(loaded.config.server.listen, "127.0.0.1:18789");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Problems`], each with file, line, key and cure. A missing secret is none: see
+/// [`Auth::Missing`](crate::config::Auth::Missing).
+pub fn load(home: &Home, overrides: &Overrides) -> Result<Loaded, Problems> {
+    match file::read(&home.gateway_file(), GATEWAY) {
+        Ok(Some(text)) => load_text(home, overrides, &text),
+        Ok(None) => Err(Problems(vec![Problem {
+            file: GATEWAY.to_owned(),
+            message: format!("there is no such file in {}", home.root().display()),
+            hint: Some("make one with `moltctl init`".to_owned()),
+            ..Problem::default()
+        }])),
+        Err(problem) => Err(Problems(vec![problem])),
+    }
+}
+
+/// The same, with `text` in the place of `gateway.yaml`.
+pub(crate) fn load_text(
+    home: &Home,
+    overrides: &Overrides,
+    text: &str,
+) -> Result<Loaded, Problems> {
+    let mut problems = Problems::default();
+    let mut notices = Vec::new();
+    let references = References {
+        home,
+        env: &overrides.env,
+        files: Default::default(),
+    };
+
+    let auth = secret::read(home, &mut problems);
+    channels::check(home, &mut problems, &mut notices);
+    let file = match file::parse_yaml(text, GATEWAY, &mut problems) {
+        Ok(tree) if matches!(tree.value, Value::Map(_)) => tree,
+        Ok(tree) if matches!(tree.value, Value::Null) => Node {
+            value: Value::Map(Default::default()),
+            ..tree
+        },
+        Ok(tree) => {
+            problems.push(check::problem_at(
+                &tree,
+                &[""; 0],
+                "expected a map of keys",
+                None,
+            ));
+            return Err(problems.sorted());
+        }
+        Err(problem) => {
+            problems.push(problem);
+            return Err(problems.sorted());
+        }
+    };
+    let mut tree = file.clone();
+    secret::lay_over(&mut tree, &auth);
+    overrides.lay_over(&mut tree, &mut problems, &mut notices);
+    tree.drop_nulls(|key| matches!(key, "params" | "defaults"));
+    check::refuse_later(&mut tree, &mut problems);
+    expand(&mut tree, &references, &mut problems);
+    check::against_schema(&mut tree, &mut problems);
+
+    let credentials = (0..tree.get("models").map_or(0, |models| models.items().len()))
+        .map(|index| secret::of_model(&tree, index, &auth, &references, &mut problems))
+        .collect::<Vec<_>>();
+    let mut form: Form = match serde_json::from_value(tree.to_json()) {
+        Ok(form) => form,
+        Err(error) => {
+            // the schema let pass what the types refuse; still no reason to go on
+            problems.push(Problem {
+                file: GATEWAY.to_owned(),
+                message: error.to_string(),
+                ..Problem::default()
+            });
+            return Err(problems.sorted());
+        }
+    };
+    build::complete(&mut form);
+    let in_force = serde_json::to_value(&form).unwrap_or_default();
+    let config = build::build(form, credentials, &tree, &mut problems);
+    if !problems.0.is_empty() {
+        return Err(problems.sorted());
+    }
+    let mut watched = vec![home.gateway_file(), home.auth_file(), home.channels_file()];
+    watched.extend(references.files.into_inner());
+    Ok(Loaded {
+        fingerprint: fingerprint(&config),
+        config,
+        notices,
+        watched,
+        form: in_force,
+        tree,
+        file,
+    })
+}
+
+/// Replaces references everywhere but in secrets, which are read on their own.
+fn expand(tree: &mut Node, references: &References<'_>, problems: &mut Problems) {
+    let mut failed = Vec::new();
+    tree.leaves(&mut |path, node| {
+        if let Value::Text(text) = &mut node.value
+            && text.contains("${")
+            && !secret::is_secret(path)
+        {
+            match references.expand(text) {
+                Ok(expanded) => *text = expanded,
+                Err(error) => failed.push((path.to_vec(), error.message())),
+            }
+        }
+    });
+    for (path, message) in failed {
+        problems.push(check::problem_at(tree, &path, message, None));
+    }
+}
+
+/// A hash over all of it. `Debug` tells everything but secrets, which are added.
+fn fingerprint(config: &Config) -> String {
+    use secrecy::ExposeSecret;
+    let mut hash = digest::Context::new(&digest::SHA256);
+    hash.update(format!("{config:?}").as_bytes());
+    for model in &config.models {
+        if let crate::config::Auth::ApiKey { key, .. } = &model.auth {
+            hash.update(&key.expose_secret().len().to_le_bytes());
+            hash.update(key.expose_secret().as_bytes());
+        }
+    }
+    hex::encode(hash.finish())
+}
+
+#[cfg(test)]
+mod tests;
