@@ -44,7 +44,8 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// Writes a whole answer.
     fn write(&self, operation: Operation, answer: &Answer) -> Bytes;
 
-    /// Writes one frame of a streamed answer that carries `piece` of the answer's text.
+    /// Writes one frame of a streamed answer that carries `piece`, a slice of the answer's text; the
+    /// one with which the text begins also opens the answer.
     fn write_piece(&self, operation: Operation, answer: &Answer, piece: &str) -> Bytes;
 
     /// Writes the frames that end a streamed answer properly.
