@@ -60,7 +60,8 @@ pub(crate) fn plain(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?.trim();
     let page = text.starts_with('<');
     let broken = text.starts_with(['{', '[']);
-    (!text.is_empty() && !page && !broken).then(|| sanitise(text))
+    let words = (!page && !broken).then(|| sanitise(text))?;
+    (!words.is_empty()).then_some(words)
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ fn meaning(value: &Value) -> Option<StatusCode> {
 /// Turns what an upstream said into the failure of the attempt, as far as status and words tell.
 ///
 /// The headers' hints (`Retry-After`) are for whoever holds them to add.
-pub fn classify(fault: UpstreamFault) -> CallError {
+pub(super) fn classify(fault: UpstreamFault) -> CallError {
     let (kind, retry) = decide(&fault);
     let message = match kind {
         Kind::UpstreamAuth => "the upstream refused the gateway's credential".to_owned(),

@@ -13,8 +13,6 @@ use moltbot_types::{
     Answer, CallError, Dialect, Edit, Head, Operation, Prompt, Splitter, UpstreamFault, Usage,
 };
 
-pub use error::classify;
-
 /// The dialect with its usual limit.
 pub static OPENAI: OpenAi = OpenAi::new(1024 * 1024);
 

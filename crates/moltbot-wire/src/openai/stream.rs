@@ -27,6 +27,8 @@ pub(super) struct Stream {
     done: bool,
     broken: u8,
     usage: Option<Usage>,
+    /// An error event went by.
+    failed: bool,
     failure: Option<CallError>,
 }
 
@@ -46,6 +48,7 @@ impl Stream {
             done: false,
             broken: 0,
             usage: None,
+            failed: false,
             failure: None,
         }
     }
@@ -84,8 +87,8 @@ impl Stream {
     }
 
     fn fate(&mut self, frame: &[u8]) -> Result<Fate, CallError> {
-        if self.done {
-            return Ok(Fate::LeaveOut); // nothing comes after the marker
+        if self.done || self.failed {
+            return Ok(Fate::LeaveOut); // nothing comes after the marker, and a failure is final
         }
         if self.shape.fits(frame) && !self.ended() {
             self.content = true;
@@ -108,8 +111,7 @@ impl Stream {
         };
         self.usage = reading.usage.or(self.usage);
         if let Some(failure) = reading.error {
-            self.failure = Some(error::classify(error::embedded(failure)));
-            return Ok(Fate::Keep(Mark::Error));
+            return Ok(Fate::Keep(self.fail(failure)));
         }
         let mark = self.mark(&reading);
         if mark == Mark::Content {
@@ -121,12 +123,15 @@ impl Stream {
     /// The mark of a frame without data: a comment, or a failure that some servers send as a field `error`.
     fn bare(&mut self, frame: &[u8]) -> Mark {
         match sse::fields(frame).find(|(name, _)| *name == b"error") {
-            Some((_, failure)) => {
-                self.failure = Some(error::classify(error::embedded(failure)));
-                Mark::Error
-            }
+            Some((_, failure)) => self.fail(failure),
             None => Mark::Ping,
         }
+    }
+
+    fn fail(&mut self, failure: &[u8]) -> Mark {
+        self.failed = true;
+        self.failure = Some(error::classify(error::embedded(failure)));
+        Mark::Error
     }
 
     fn mark(&mut self, reading: &Reading<'_>) -> Mark {
@@ -179,7 +184,7 @@ impl Splitter for Stream {
         if frames.as_ref().is_some_and(|it| it.has(Mark::Error)) {
             return Ok(frames);
         }
-        if !self.ended() {
+        if self.failed || !self.ended() {
             return Err(cut("the upstream's stream ended before the answer did"));
         }
         if !self.done {
