@@ -183,10 +183,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_values_make_one_line_of_valid_json(
-            msg in ".*", key in "[a-z_]{1,12}", text in "(?s).{0,200}",
+            msg in ".*", key in "[a-z_]{4,12}", text in "(?s).{0,200}",
             number: u64, float: f64, signed: i64,
         ) {
-            prop_assume!(!["ts", "level", "msg", "n", "f", "s"].contains(&&*key));
+            prop_assume!(key != "level");
             let mut buffer = Vec::new();
             let mut line = Line::begin(&mut buffer, "2026-01-31T12:00:00.000Z", Level::Info, &msg);
             line.text(&key, &text).number("n", number).float("f", float).signed("s", signed);
