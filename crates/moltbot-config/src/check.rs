@@ -215,13 +215,19 @@ fn words(error: &ValidationError<'_>) -> (String, Option<String>) {
                 Some(format!("write {expected}")),
             )
         }
-        Kind::Minimum { limit } => (format!("must be at least {limit}"), None),
-        Kind::Maximum { limit } => (format!("must be at most {limit}"), None),
-        Kind::ExclusiveMinimum { limit } => (format!("must be above {limit}"), None),
+        Kind::Minimum { limit } => (format!("must be at least {}", plain(limit)), None),
+        Kind::Maximum { limit } => (format!("must be at most {}", plain(limit)), None),
+        Kind::ExclusiveMinimum { limit } => (format!("must be above {}", plain(limit)), None),
         Kind::MinLength { .. } | Kind::MinItems { .. } => ("must not be empty".to_owned(), None),
         Kind::MaxLength { limit } => (format!("must have at most {limit} characters"), None),
         _ => (format!("expected {expected}"), None),
     }
+}
+
+/// A limit as people write it: the types know `1.0` where the file has `1`.
+fn plain(limit: &Value) -> String {
+    let text = limit.to_string();
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
 fn expectation(schema: &Value) -> String {

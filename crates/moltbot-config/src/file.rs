@@ -105,8 +105,9 @@ pub(crate) fn parse_json(text: &str, name: &str, problems: &mut Problems) -> Res
         ..Problem::default()
     })?;
     // JSON is nearly a part of YAML, whose parser knows the places; where it is not, places are lost
+    let known = problems.0.len();
     match parse_yaml(text, name, problems) {
-        Ok(node) if node.to_json() == json => Ok(node),
+        Ok(node) if problems.0.len() > known || node.to_json() == json => Ok(node),
         _ => Ok(Node::from_json(
             json,
             &Node::default().placed(Layer::File, &name.into()).origin,

@@ -139,9 +139,10 @@ impl ParamsForm {
 /// A model as callers name it.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name"]))]
 pub(crate) struct ModelForm {
     /// The name that callers use.
-    #[schemars(required, length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256))]
     pub(crate) name: String,
     /// What it is for; chooses its default params.
     pub(crate) kind: ModelKind,
