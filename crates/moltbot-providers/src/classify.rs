@@ -122,14 +122,16 @@ impl Scene<'_> {
     /// The call was sent, and time ran out; `what` completes "model `x` did not …".
     pub fn too_slow(&self, what: &str) -> CallError {
         let message = format!("model `{}` did not {what}", self.model);
-        self.error(Kind::Timeout, message, "its time ran out")
+        CallError::new(Kind::Timeout, message)
+            .because(format!("at {}", self.place))
             .retry(self.unknown_outcome())
     }
 
     /// An answer came that is none; `why` completes "the answer of model `x` …".
     pub fn bad_reply(&self, why: &str) -> CallError {
         let message = format!("the answer of model `{}` {why}", self.model);
-        self.error(Kind::BadReply, message, "a broken answer")
+        CallError::new(Kind::BadReply, message)
+            .because(format!("at {}", self.place))
             .retry(self.unknown_outcome())
     }
 
@@ -196,7 +198,7 @@ impl Scene<'_> {
             407 | 409 | 424 | 425 | 499 | 500.. => {
                 (Kind::Unavailable, failed(), self.unknown_outcome())
             }
-            400..=498 => (Kind::Upstream, fault.message.clone(), Retry::Never),
+            400..500 => (Kind::Upstream, fault.message.clone(), Retry::Never),
             _ => (Kind::BadReply, failed(), self.unknown_outcome()),
         };
         let said = Said {

@@ -31,8 +31,9 @@ const STALE_WITHIN: Duration = Duration::from_secs(1);
 /// One target, reached over HTTP. It sends a call once, without repeats of its own but for a pooled
 /// connection that turned out to be closed.
 ///
-/// Dropping the future or the reply closes the upstream connection. It sets no time limit but for
-/// connecting and for the body of an error: the path around it does.
+/// Dropping the future or the reply closes the upstream connection. The time to connect, to read a
+/// failure's body and, where the spec says so, to read a whole answer is bounded here; the path around
+/// it bounds the rest.
 #[derive(Clone, Debug)]
 pub struct Http {
     target: Arc<Target>,

@@ -10,17 +10,19 @@ use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use moltbot_types::{Body, CallError, Head, Headers, Reply, UpstreamFault};
+use moltbot_types::{CallError, Head, Headers, Reply, UpstreamFault};
+use tokio::time::Instant;
 
 use super::events::Events;
 use super::place::Place;
 use super::spec::Target;
 use super::within;
-use tokio::time::Instant;
 
 /// Most bytes that are read of a failure's body, and how long it is waited for.
 const FAILURE_LIMIT: usize = 64 << 10;
 const FAILURE_WAIT: Duration = Duration::from_secs(5);
+
+const EVENTS: &str = "text/event-stream";
 
 /// Headers of an answer that travel on to the caller. Nothing else does: no cookies, no policies of
 /// the upstream's site, no length or coding, which the door tells itself.
@@ -63,31 +65,32 @@ pub(super) async fn success(
         return Err(scene.bad_reply("comes in a coding that nobody offered"));
     }
     let media = media_type(&head.headers);
-    if matches!(media.as_str(), "text/html" | "application/xhtml+xml") {
+    let is = |kind: &str| media.eq_ignore_ascii_case(kind);
+    if is("text/html") || is("application/xhtml+xml") {
         return Err(scene.bad_reply("is a web page"));
     }
-    let streamed = media == "text/event-stream";
-    let mut reply = match (call.stream, streamed) {
-        (false, true) => return Err(scene.bad_reply("is a stream where none was asked for")),
-        (true, false) if media.ends_with("json") => {
-            let text = as_far_as_it_comes(&mut body).await;
-            return Err(match target.dialect.check(call.operation, &text) {
-                Err(error) if error.fault().is_some() => scene.embedded(error),
-                _ => scene.bad_reply("is whole where a stream was asked for"),
-            });
+    let mut reply = if !call.stream {
+        if is(EVENTS) {
+            return Err(scene.bad_reply("is a stream where none was asked for"));
         }
-        (true, _) => Reply::stream(target.dialect, Events::new(Arc::clone(target), call, body)),
-        (false, false) => {
-            let text = whole(target, call, &head.headers, body, until).await?;
-            if text.trim_ascii_start().is_empty() {
-                return Err(scene.bad_reply("is empty"));
-            }
-            let checked = target.dialect.check(call.operation, &text);
-            let usage = checked.map_err(|error| scene.embedded(error))?;
-            let mut reply = Reply::new(head.status, target.dialect, Body::Whole(text));
-            reply.usage = usage;
-            reply
+        let text = whole(target, call, &head.headers, body, until).await?;
+        if text.trim_ascii_start().is_empty() {
+            return Err(scene.bad_reply("is empty"));
         }
+        let checked = target.dialect.check(call.operation, &text);
+        let usage = checked.map_err(|error| scene.embedded(error))?;
+        let mut reply = Reply::whole(target.dialect, text);
+        reply.usage = usage;
+        reply
+    } else if is("application/json") {
+        let text = as_far_as_it_comes(&mut body).await;
+        return Err(match target.dialect.check(call.operation, &text) {
+            Err(error) if error.fault().is_some() => scene.embedded(error),
+            _ => scene.bad_reply("is whole where a stream was asked for"),
+        });
+    } else {
+        // some servers name no type, or a wrong one: what is no stream then ends without an end
+        Reply::stream(target.dialect, Events::new(Arc::clone(target), call, body))
     };
     reply.status = head.status;
     for name in PASSED_ON {
@@ -164,11 +167,11 @@ async fn as_far_as_it_comes(body: &mut Incoming) -> Bytes {
     all.freeze()
 }
 
-/// The media type in lower case, without its parameters.
-fn media_type(headers: &HeaderMap) -> String {
+/// The media type without its parameters; empty where none is told.
+fn media_type(headers: &HeaderMap) -> &str {
     let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    let media = value.unwrap_or_default().split(';').next();
-    media.unwrap_or_default().trim().to_ascii_lowercase()
+    let media = value.and_then(|value| value.split(';').next());
+    media.unwrap_or_default().trim()
 }
 
 /// Takes the target's own address and secret out of what it says, should it repeat them.

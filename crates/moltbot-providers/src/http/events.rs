@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 use super::spec::Target;
 
 /// How long the connection may stay open after the answer's proper end; usage may still come.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The frames of an answer. It ends after a proper end, else with one error.
 ///

@@ -92,3 +92,23 @@ fn ends_in_version(path: &str) -> bool {
         && rest.next().is_some_and(|b| b.is_ascii_digit())
         && rest.all(|b| b.is_ascii_alphanumeric())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_base_url_is_taken_or_refused(base in "(https?://)?[ -~]{0,32}") {
+            if let Ok(place) = Place::new(&base, &moltbot_wire::OPENAI) {
+                for (operation, uri) in &place.paths {
+                    let end = Dialect::path(&moltbot_wire::OPENAI, *operation);
+                    prop_assert!(uri.path().ends_with(end) && !uri.path().contains("//chat"));
+                    prop_assert!(!uri.to_string().contains('@'), "{uri}");
+                }
+            }
+        }
+    }
+}

@@ -39,7 +39,8 @@ pub struct TargetSpec {
     /// How long connecting may take: name, TCP and TLS together.
     pub connect: Duration,
     /// How long an answer that is not streamed may take to the first byte of its body;
-    /// `None` for no limit: whoever wraps the target keeps the time, as for streams.
+    /// `None` for no limit: whoever wraps the target keeps that time, as it does for
+    /// streams, but sees no body begin.
     pub answer: Option<Duration>,
     /// How long a whole answer may pause between two pieces.
     pub idle: Option<Duration>,

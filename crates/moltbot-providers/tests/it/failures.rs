@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use moltbot_types::{Kind, Next, Retry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
 
 use crate::support::{
     Act, HELLO, Key, Upstream, call, call_with, json, spec, stream_call, target, text,
@@ -188,4 +190,30 @@ async fn only_listed_headers_of_an_answer_travel_on() {
     let mut names: Vec<_> = reply.headers.keys().map(|name| name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["content-type", "x-ratelimit-remaining-requests"]);
+}
+
+#[tokio::test]
+async fn a_refusal_that_comes_before_the_body_was_read_is_still_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let answer = json(
+        413,
+        "connection: close\r\n",
+        r#"{"error": {"message": "too large"}}"#,
+    );
+    TaskTracker::new().spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 512];
+        stream.read_exact(&mut head).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        // it stops reading, but does not reset what it has sent
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    });
+    let long = format!(r#", "x": "{}""#, "x".repeat(8 << 20));
+    let error = target(spec(url)).call(call_with(&long)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status().as_u16()),
+        (Kind::Upstream, 413)
+    );
 }
