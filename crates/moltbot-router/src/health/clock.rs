@@ -14,6 +14,13 @@ impl Clock {
         at.saturating_duration_since(self.0).as_micros() as u64
     }
 
+    /// Rounded up, so that what is over by this clock is over by any.
+    pub(super) fn micros_up(self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.0)
+            .as_nanos()
+            .div_ceil(1000) as u64
+    }
+
     pub(super) fn instant(self, micros: u64) -> Instant {
         self.0 + Duration::from_micros(micros)
     }

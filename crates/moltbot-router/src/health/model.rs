@@ -1,1 +1,237 @@
-//! Model.
+//! The breaker as a reader would tell it, slow and plain; what the real one does is compared with it.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, Gate, Ticket, Trial};
+use super::{BreakerSettings, Fault};
+
+const SECOND: u64 = 1000;
+
+/// Times in milliseconds. Keeps every outcome and counts anew each time.
+#[derive(Debug, Default)]
+struct Model {
+    term: u32,
+    rest_until: Option<u64>,
+    pause_until: u64,
+    trial_out: bool,
+    tried: Option<u64>,
+    back: Option<u64>,
+    ejections: u64,
+    unhinted: u32,
+    in_a_row: [u32; 2],
+    /// When, and whether good; since `since`.
+    outcomes: Vec<(u64, bool)>,
+    since: u64,
+}
+
+impl Model {
+    fn up(&self, now: u64) -> bool {
+        !self.trial_out && self.rest_until.is_none() && now >= self.pause_until
+    }
+
+    fn due(&self, now: u64) -> bool {
+        let until = self.rest_until.map(|until| until.max(self.pause_until));
+        !self.trial_out && until.is_some_and(|until| now >= until)
+    }
+
+    fn early(&self, now: u64) -> bool {
+        !self.trial_out && self.tried.is_none_or(|tried| now >= tried + 5 * SECOND)
+    }
+
+    fn sick(&self, now: u64) -> bool {
+        let slot = |at: u64| (at - self.since) / SECOND;
+        let latest = |at: u64| slot(at) + 10 > slot(now);
+        let mut judged: Vec<_> = self.outcomes.iter().filter(|(at, _)| latest(*at)).collect();
+        if judged.len() < 20 {
+            judged = self.outcomes.iter().rev().take(20).collect();
+            if judged.len() < 20 || judged.iter().any(|(at, _)| now - at > 300 * SECOND) {
+                judged.clear();
+            }
+        }
+        let bad = judged.iter().filter(|(_, good)| !good).count();
+        self.in_a_row.iter().any(|failures| *failures >= 5) || 2 * bad > judged.len()
+    }
+
+    fn eject(&mut self, now: u64) {
+        let healthy = self.back.take().map_or(0, |back| now - back);
+        self.ejections = self.ejections.saturating_sub(healthy / (30 * SECOND)) + 1;
+        self.rest_until = Some(now + (5 * SECOND * self.ejections).min(300 * SECOND));
+        (self.term, self.trial_out, self.tried) = (self.term + 1, false, Some(now));
+        (self.in_a_row, self.outcomes, self.since) = ([0; 2], Vec::new(), now);
+    }
+
+    fn answered(&mut self, ticket: Ticket, now: u64) {
+        self.unhinted = 0;
+        if ticket.term != self.term {
+            return;
+        }
+        if ticket.trial != Trial::No {
+            (self.trial_out, self.pause_until) = (false, 0);
+            self.back = if self.rest_until.take().is_some() {
+                Some(now)
+            } else {
+                self.back
+            };
+        }
+        self.in_a_row[0] = 0;
+        self.outcomes.push((now, true));
+    }
+
+    fn failed(&mut self, ticket: Ticket, fault: Fault, now: u64) {
+        let pause = match fault {
+            Fault::Overloaded(rest) | Fault::Limited { rest, hinted: true } => {
+                Some(rest.as_millis() as u64)
+            }
+            Fault::Limited { .. } if now >= self.pause_until => {
+                self.unhinted += 1;
+                Some((SECOND << (self.unhinted - 1).min(9)).min(60 * SECOND))
+            }
+            _ => None,
+        };
+        if let Some(pause) = pause {
+            self.pause_until = self.pause_until.max(now + pause);
+            self.tried = Some(now);
+        }
+        if ticket.term != self.term {
+            return;
+        }
+        match (ticket.trial, fault) {
+            (Trial::Probe | Trial::Early, Fault::Auth) => self.trial_out = false,
+            (Trial::Probe, _) => self.eject(now),
+            (Trial::Early, _) => self.trial_out = false,
+            (Trial::No, Fault::Auth | Fault::Limited { .. }) => {}
+            (Trial::No, _) => {
+                self.in_a_row[0] += u32::from(fault == Fault::Failed);
+                self.outcomes.push((now, false));
+                if self.sick(now) {
+                    self.eject(now);
+                }
+            }
+        }
+    }
+
+    fn cut(&mut self, ticket: Ticket, now: u64) {
+        if ticket.term == self.term {
+            self.in_a_row[1] += 1;
+            if let Some(good) = self.outcomes.iter().rposition(|(_, good)| *good) {
+                self.outcomes.remove(good);
+            }
+            self.outcomes.push((now, false));
+            if self.sick(now) {
+                self.eject(now);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Pass(u64),
+    Ask,
+    AskEarly,
+    Answer(usize),
+    Finish(usize),
+    Fail(usize, Fault),
+    Cut(usize),
+    Cancel(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let call = || any::<usize>();
+    let rest = (1..20_u64).prop_map(Duration::from_secs);
+    let fault = prop_oneof![
+        6 => Just(Fault::Failed),
+        1 => rest.clone().prop_map(Fault::Overloaded),
+        1 => rest.prop_map(|rest| Fault::Limited { rest, hinted: true }),
+        1 => Just(Fault::Limited { rest: Duration::from_secs(1), hinted: false }),
+        1 => Just(Fault::Auth),
+    ];
+    prop_oneof![
+        2 => prop_oneof![0..1_500_u64, 0..40_000_u64].prop_map(Event::Pass),
+        6 => Just(Event::Ask),
+        1 => Just(Event::AskEarly),
+        3 => call().prop_map(Event::Answer),
+        2 => call().prop_map(Event::Finish),
+        4 => (call(), fault).prop_map(|(call, fault)| Event::Fail(call, fault)),
+        1 => call().prop_map(Event::Cut),
+        1 => call().prop_map(Event::Cancel),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_breaker_does_what_the_model_says(events in prop::collection::vec(event(), 1..300)) {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(BreakerSettings::default(), start);
+        let mut model = Model::default();
+        let mut now = 0;
+        // Calls that wait for their answer, and streams under way.
+        let (mut asked, mut streams) = (Vec::<Ticket>::new(), Vec::<Ticket>::new());
+        let take = |calls: &mut Vec<Ticket>, at: usize| {
+            (!calls.is_empty()).then(|| calls.swap_remove(at % calls.len()))
+        };
+        for event in events {
+            let at = start + Duration::from_millis(now);
+            match event {
+                Event::Pass(millis) => now += millis,
+                Event::Ask => {
+                    let (up, due) = (model.up(now), model.due(now));
+                    let ticket = breaker.admit(at);
+                    let trial = ticket.map(|ticket| ticket.trial);
+                    prop_assert_eq!(trial, if due { Some(Trial::Probe) } else { up.then_some(Trial::No) });
+                    if due {
+                        (model.trial_out, model.tried) = (true, Some(now));
+                    }
+                    asked.extend(ticket);
+                }
+                Event::AskEarly => {
+                    let ticket = breaker.admit_early(at);
+                    prop_assert_eq!(ticket.is_some(), model.early(now));
+                    if ticket.is_some() {
+                        (model.trial_out, model.tried) = (true, Some(now));
+                    }
+                    asked.extend(ticket);
+                }
+                Event::Answer(call) => if let Some(mut ticket) = take(&mut asked, call) {
+                    model.answered(ticket, now);
+                    breaker.answered(&mut ticket, at);
+                    streams.push(ticket);
+                }
+                Event::Finish(call) => if let Some(ticket) = take(&mut streams, call) {
+                    if ticket.term == model.term {
+                        model.in_a_row[1] = 0;
+                    }
+                    breaker.finished(ticket);
+                }
+                Event::Fail(call, fault) => if let Some(ticket) = take(&mut asked, call) {
+                    model.failed(ticket, fault, now);
+                    breaker.failed(ticket, fault, at, 1.0);
+                }
+                Event::Cut(call) => if let Some(ticket) = take(&mut streams, call) {
+                    model.cut(ticket, now);
+                    breaker.cut(ticket, at, 1.0);
+                }
+                Event::Cancel(call) => if let Some(ticket) = take(&mut asked, call) {
+                    if ticket.term == model.term && ticket.trial != Trial::No {
+                        model.trial_out = false;
+                    }
+                    breaker.cancelled(ticket);
+                }
+            }
+            let at = start + Duration::from_millis(now);
+            let (up, due) = match breaker.gate() {
+                Gate::Open => (true, false),
+                Gate::Paused { until } => (until <= at, false),
+                Gate::Ejected { until } => (false, until <= at),
+                Gate::Trying { .. } => (false, false),
+            };
+            prop_assert_eq!((up, due), (model.up(now), model.due(now)));
+            prop_assert_eq!(breaker.term(), model.term);
+            let trials = asked.iter().filter(|call| call.term == model.term && call.trial != Trial::No);
+            prop_assert_eq!(trials.count(), usize::from(model.trial_out));
+        }
+    }
+}

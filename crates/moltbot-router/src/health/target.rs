@@ -266,7 +266,7 @@ impl TargetHealth {
             Gate::Ejected { until } => (EJECTED, until),
             Gate::Trying { since } => (TRYING, since + learnt.breaker.settings().first_rest),
         };
-        self.gate.store(tag, self.clock.micros(at));
+        self.gate.store(tag, self.clock.micros_up(at));
         result
     }
 

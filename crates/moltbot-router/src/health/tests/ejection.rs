@@ -1,0 +1,145 @@
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn five_failures_in_a_row_eject_for_about_the_first_rest() {
+    let target = target();
+    (0..4).for_each(|_| fails(&target, &down()));
+    assert!(is_up(&target));
+    fails(&target, &down());
+    assert_eq!(refusal(&target).unwrap().reason, Reason::Failing);
+    assert_about(rest(&target), 5.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_breaks_the_row() {
+    let target = target();
+    for _ in 0..3 {
+        (0..4).for_each(|_| fails(&target, &down()));
+        answers(&target);
+        (0..2).for_each(|_| answers(&target));
+    }
+    assert!(is_up(&target));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_failures_than_the_ratio_eject_once_there_are_enough_calls() {
+    let target = target();
+    let mut calls = 0;
+    while is_up(&target) {
+        if calls % 3 == 0 {
+            answers(&target)
+        } else {
+            fails(&target, &down())
+        }
+        calls += 1;
+    }
+    assert_eq!(calls, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_half_the_calls_do_not_eject() {
+    let target = target();
+    for _ in 0..100 {
+        answers(&target);
+        fails(&target, &down());
+    }
+    assert!(is_up(&target));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_target_is_judged_by_its_last_calls() {
+    let target = target();
+    let mut calls = 0;
+    while is_up(&target) && calls < 100 {
+        if calls % 3 == 0 {
+            answers(&target)
+        } else {
+            fails(&target, &down())
+        }
+        calls += 1;
+        pass(10.0).await;
+    }
+    assert_eq!(calls, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_failures_are_forgotten() {
+    let target = target();
+    for call in 0..100 {
+        if call % 3 == 0 {
+            answers(&target)
+        } else {
+            fails(&target, &down())
+        }
+        pass(20.0).await;
+    }
+    assert!(is_up(&target));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cuts_every_stream_is_ejected() {
+    let target = target();
+    (0..5).for_each(|_| breaks_off(&target));
+    assert_eq!(refusal(&target).unwrap().reason, Reason::Failing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_stream_is_no_success_for_the_ratio() {
+    let target = target();
+    let mut calls = 0;
+    while is_up(&target) && calls < 100 {
+        if calls % 3 == 0 {
+            answers(&target)
+        } else {
+            breaks_off(&target)
+        }
+        calls += 1;
+    }
+    assert_eq!(calls, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_of_the_caller_and_calls_that_were_given_up_count_for_nothing() {
+    let target = target();
+    let innocent = [
+        Kind::BadRequest,
+        Kind::Upstream,
+        Kind::ContextWindow,
+        Kind::ContentPolicy,
+        Kind::Overloaded,
+        Kind::ModelNotFound,
+        Kind::Cancelled,
+        Kind::Internal,
+        Kind::ShuttingDown,
+    ];
+    for kind in innocent.repeat(5) {
+        fails(&target, &error(kind, Retry::Never));
+    }
+    fails(&target, &error(Kind::RateLimited, Retry::Never));
+    (0..50).for_each(|_| drop(target.admit().unwrap()));
+    assert_eq!(target.standing(Instant::now()), Standing::Up { share: 1.0 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_change_at_a_reload() {
+    let health = Health::default();
+    let target = health.target(&at("http://a", None));
+    health.configure(BreakerSettings {
+        consecutive: 2,
+        first_rest: Duration::from_secs(60),
+        ..BreakerSettings::default()
+    });
+    (0..2).for_each(|_| fails(&target, &down()));
+    assert_about(rest(&target), 60.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_stays_keeps_its_record() {
+    let health = Health::default();
+    let old = health.target(&at("http://a", None));
+    eject(&old);
+    health.configure(BreakerSettings::default());
+    let same = health.target(&at("http://a", None));
+    drop(old);
+    assert!(!is_up(&same) && is_up(&health.target(&at("http://b", None))));
+}
