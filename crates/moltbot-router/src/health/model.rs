@@ -127,7 +127,7 @@ impl Model {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Event {
     Pass(u64),
     Ask,
@@ -161,9 +161,28 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Mostly single events; at times an outage or a recovery, which chance alone seldom makes.
+fn story() -> impl Strategy<Value = Vec<Event>> {
+    let outage = [Event::Ask, Event::Fail(0, Fault::Failed)].repeat(5);
+    let recovery = |rest| {
+        vec![
+            Event::Pass(rest),
+            Event::Ask,
+            Event::Answer(0),
+            Event::Finish(0),
+        ]
+    };
+    let chapter = prop_oneof![
+        20 => event().prop_map(|event| vec![event]),
+        1 => Just(outage),
+        1 => (5_000..70_000_u64).prop_map(recovery),
+    ];
+    prop::collection::vec(chapter, 1..200).prop_map(|chapters| chapters.concat())
+}
+
 proptest! {
     #[test]
-    fn the_breaker_does_what_the_model_says(events in prop::collection::vec(event(), 1..300)) {
+    fn the_breaker_does_what_the_model_says(events in story()) {
         let start = Instant::now();
         let mut breaker = Breaker::new(BreakerSettings::default(), start);
         let mut model = Model::default();
