@@ -22,6 +22,14 @@ pub(crate) fn parse_time(text: &str) -> Option<Duration> {
     (time <= LONGEST).then_some(time)
 }
 
+/// The time of a free field, such as a param of a builtin model: milliseconds as a number, or `5s`.
+pub fn time_of(value: &serde_json::Value) -> Option<Duration> {
+    match value {
+        serde_json::Value::String(text) => parse_time(text),
+        value => value.as_u64().map(Duration::from_millis),
+    }
+}
+
 /// Writes a time in the largest unit that tells it exactly.
 pub(crate) fn write_time(time: Duration) -> String {
     let ms = time.as_millis();
