@@ -84,7 +84,7 @@ async fn a_pooled_connection_that_was_closed_is_replaced_once() {
     let upstream = Upstream::start(acts).await;
     let target = target(spec(upstream.url()));
     target.call(call()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(text(target.call(call()).await.unwrap()), HELLO);
     assert_eq!(upstream.connections(), 2);
 }
@@ -94,7 +94,7 @@ async fn a_stale_connection_is_no_excuse_for_storing_twice() {
     let upstream = Upstream::start([Act::SayThenGoStale(json(200, "", HELLO))]).await;
     let target = target(spec(upstream.url()));
     target.call(call()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let stored = call_with(r#", "store": true"#);
     let error = target.call(stored).await.unwrap_err();
     assert_eq!(error.decision(), Retry::Never);

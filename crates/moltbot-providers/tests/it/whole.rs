@@ -40,7 +40,7 @@ async fn connections_are_used_again() {
     for _ in 0..3 {
         target.call(call()).await.unwrap();
         // the pool takes the connection back on a task of its own
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(upstream.connections(), 1);
 }
@@ -120,7 +120,7 @@ async fn an_answer_must_begin_in_time_and_may_not_pause_too_long() {
     for (act, words) in [(silent, "begin"), (head_only, "begin"), (half, "go on")] {
         let upstream = Upstream::start([act]).await;
         let mut spec = spec(upstream.url());
-        spec.answer = Some(Duration::from_millis(80));
+        spec.answer = Some(Duration::from_millis(500));
         spec.idle = Some(Duration::from_millis(80));
         let error = target(spec).call(call()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Timeout);
@@ -133,10 +133,10 @@ async fn a_slow_answer_that_goes_on_is_waited_for() {
     let whole = json(200, "", HELLO);
     let (a, b) = whole.split_at(150);
     let pieces = vec![a.to_owned(), b[..20].to_owned(), b[20..].to_owned()];
-    let upstream = Upstream::start([Act::Drip(Duration::from_millis(60), pieces)]).await;
+    let upstream = Upstream::start([Act::Drip(Duration::from_millis(400), pieces)]).await;
     let mut spec = spec(upstream.url());
-    spec.answer = Some(Duration::from_millis(120));
-    spec.idle = Some(Duration::from_millis(120));
+    spec.answer = Some(Duration::from_secs(1));
+    spec.idle = Some(Duration::from_secs(1));
     assert_eq!(text(target(spec).call(call()).await.unwrap()), HELLO);
 }
 
@@ -144,7 +144,7 @@ async fn a_slow_answer_that_goes_on_is_waited_for() {
 async fn a_caller_that_leaves_closes_the_upstreams_connection() {
     let mut upstream = Upstream::start([Act::SayAndHang(String::new())]).await;
     let target = target(spec(upstream.url()));
-    let left = tokio::time::timeout(Duration::from_millis(50), target.call(call())).await;
+    let left = tokio::time::timeout(Duration::from_millis(300), target.call(call())).await;
     assert!(left.is_err());
     let closed = upstream.connection_closed();
     tokio::time::timeout(Duration::from_secs(1), closed)
