@@ -175,14 +175,18 @@ impl Server {
                 handler: handler.clone(),
                 peer,
                 limits,
-                on_panic: Arc::clone(&self.on_panic),
             };
+            let on_panic = Arc::clone(&self.on_panic);
             let (protocols, drain, connected) =
                 (Arc::clone(&protocols), drain.clone(), drain.connection());
             tracker.spawn(async move {
                 match accepted {
-                    Accepted::Tcp(stream) => protocols.serve(stream, exchange, drain).await,
-                    Accepted::Unix(stream) => protocols.serve(stream, exchange, drain).await,
+                    Accepted::Tcp(stream) => {
+                        protocols.serve(stream, exchange, on_panic, drain).await
+                    }
+                    Accepted::Unix(stream) => {
+                        protocols.serve(stream, exchange, on_panic, drain).await
+                    }
                 }
                 drop((connected, place));
             });

@@ -6,6 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
@@ -26,7 +28,7 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     pub(super) fn new(listener: Listener, connections: usize) -> Self {
-        let places = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let places = Arc::new(Semaphore::new(affordable(connections)));
         Self {
             listener,
             places,
@@ -49,7 +51,7 @@ impl Acceptor {
                 Ok(accepted) => return Some(accepted),
                 Err(error) if is_exhaustion(&error) => {
                     tracing::warn!(%error, "no descriptor left: connections wait");
-                    drain.make_room();
+                    let _crowded = drain.crowded();
                     self.turn_one_away().await;
                     sleep(PAUSE).await;
                 }
@@ -75,19 +77,17 @@ async fn accept(
     places: &Arc<Semaphore>,
     drain: &Drain,
 ) -> io::Result<(Accepted, Peer, OwnedSemaphorePermit)> {
-    let place = match Arc::clone(places).try_acquire_owned() {
-        Ok(place) => place,
-        Err(_) => {
-            drain.make_room();
-            match Arc::clone(places).acquire_owned().await {
-                Ok(place) => place,
-                // Never: nobody closes this semaphore.
-                Err(_) => pending().await,
-            }
-        }
-    };
+    // First the client, then its place: idle connections are closed only where somebody waits.
     let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, place))
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Ok((stream, peer, place));
+    }
+    let _crowded = drain.crowded();
+    match Arc::clone(places).acquire_owned().await {
+        Ok(place) => Ok((stream, peer, place)),
+        // Never: nobody closes this semaphore.
+        Err(_) => pending().await,
+    }
 }
 
 fn reserve() -> Option<File> {
@@ -95,8 +95,23 @@ fn reserve() -> Option<File> {
 }
 
 fn is_exhaustion(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
     matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+        errno,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
     )
+}
+
+/// How many connections can be open: half of the descriptors, for a call needs one more to its target.
+fn affordable(wanted: usize) -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let affordable = usize::try_from(descriptors / 2).unwrap_or(usize::MAX);
+    if affordable < wanted {
+        tracing::warn!(
+            wanted,
+            affordable,
+            "fewer connections than configured: raise the limit of open files"
+        );
+    }
+    wanted.min(affordable).clamp(1, Semaphore::MAX_PERMITS)
 }

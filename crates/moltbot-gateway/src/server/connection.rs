@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::drain::{Drain, Stage};
 use super::exchange::{Conn, Exchange};
 use super::guard::IoGuard;
-use super::{BoxError, Peer, ServerSettings};
+use super::{BoxError, OnPanic, Peer, ServerSettings};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -61,8 +61,13 @@ impl Protocols {
     }
 
     /// Serves one connection until it ends. Faults of the client end it without a word.
-    pub(super) async fn serve<S, H, F, B>(&self, mut io: S, exchange: Exchange<H>, drain: Drain)
-    where
+    pub(super) async fn serve<S, H, F, B>(
+        &self,
+        mut io: S,
+        exchange: Exchange<H>,
+        on_panic: OnPanic,
+        drain: Drain,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
@@ -81,7 +86,7 @@ impl Protocols {
                 Ok(Err(_)) | Err(_) => return,
             }
         }
-        let conn = Arc::new(Conn::new(drain.clone()));
+        let conn = Arc::new(Conn::new(drain.clone(), on_panic));
         let (times, limits) = (self.settings.times(), self.settings.head_limits());
         let exchange = Arc::new(exchange);
         let shared = Arc::clone(&conn);
@@ -118,7 +123,7 @@ async fn preface<S: AsyncRead + Unpin>(io: &mut S, first: &mut BytesMut) -> io::
     }
 }
 
-/// Polls the connection to its end, and asks it to close when it is old, idle where room is needed, or
+/// Polls the connection to its end, and asks it to close when it is old, idle where others wait, or
 /// the drain says so.
 async fn drive<C: Future>(
     mut connection: Pin<&mut C>,
@@ -139,7 +144,7 @@ async fn drive<C: Future>(
             let orders = drain.orders();
             let told = orders.stage() >= close_at
                 || conn.retiring()
-                || (orders.make_room_since(seen) && conn.idle());
+                || (orders.crowded() && conn.idle() && conn.begun() > 0);
             if orders.stage() == Stage::Cut {
                 return Poll::Ready(());
             }

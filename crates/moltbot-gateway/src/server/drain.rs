@@ -42,8 +42,8 @@ pub struct Drain(Arc<Inner>);
 
 struct Inner {
     settings: DrainSettings,
-    /// The stage in the low byte, above it a count that asks idle connections to make room. One word, so
-    /// that a connection sees by one load whether anything changed.
+    /// The stage in the low byte, above it how many servers are crowded. One word, so that a connection
+    /// sees by one load whether anything changed.
     orders: AtomicU64,
     /// Orders changed.
     changed: Notify,
@@ -83,9 +83,9 @@ impl Orders {
         }
     }
 
-    /// Whether idle connections were asked to make room since `earlier`.
-    pub(super) fn make_room_since(self, earlier: Self) -> bool {
-        self.0 >> 8 != earlier.0 >> 8
+    /// Whether idle connections should make room for others.
+    pub(super) fn crowded(self) -> bool {
+        self.0 >> 8 != 0
     }
 }
 
@@ -202,10 +202,11 @@ impl Drain {
         self.0.changed.notify_waiters();
     }
 
-    /// Asks idle connections to make room for others.
-    pub(super) fn make_room(&self) {
+    /// Asks idle connections to make room for others, for as long as the guard lives.
+    pub(super) fn crowded(&self) -> Crowded {
         self.0.orders.fetch_add(0x100, Ordering::SeqCst);
         self.0.changed.notify_waiters();
+        Crowded(self.clone())
     }
 
     pub(super) fn orders(&self) -> Orders {
@@ -271,5 +272,15 @@ impl Drop for Connected {
         if inner.connections.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.started() {
             inner.emptied.notify_waiters();
         }
+    }
+}
+
+/// A server has no place or no descriptor for another connection.
+#[derive(Debug)]
+pub(super) struct Crowded(Drain);
+
+impl Drop for Crowded {
+    fn drop(&mut self) {
+        self.0.0.orders.fetch_sub(0x100, Ordering::SeqCst);
     }
 }

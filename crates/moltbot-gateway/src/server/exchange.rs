@@ -1,6 +1,7 @@
 //! One request and its answer: counted until the body is dropped, and a panic stays within it.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,9 +22,9 @@ use super::strict::HeadLimits;
 use super::{BoxError, OnPanic, Peer};
 
 /// What a connection's guard, its exchanges and its task share.
-#[derive(Debug)]
 pub(super) struct Conn {
     drain: Drain,
+    on_panic: OnPanic,
     in_flight: AtomicU32,
     /// Requests ever begun: tells two waits of the same kind apart.
     begun: AtomicU32,
@@ -39,10 +40,19 @@ const REFUSED: &str = "REFUSED";
 /// A whole head that makes the exchange answer with the connection's refusal.
 pub(super) const REFUSED_HEAD: &[u8] = b"REFUSED / HTTP/1.1\r\nhost: refused\r\n\r\n";
 
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn")
+            .field("in_flight", &self.in_flight)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Conn {
-    pub(super) fn new(drain: Drain) -> Self {
+    pub(super) fn new(drain: Drain, on_panic: OnPanic) -> Self {
         Self {
             drain,
+            on_panic,
             in_flight: AtomicU32::new(0),
             begun: AtomicU32::new(0),
             retire: AtomicBool::new(false),
@@ -77,7 +87,6 @@ pub(super) struct Exchange<H> {
     pub(super) handler: H,
     pub(super) peer: Peer,
     pub(super) limits: HeadLimits,
-    pub(super) on_panic: OnPanic,
 }
 
 impl<H> Exchange<H> {
@@ -97,7 +106,7 @@ impl<H> Exchange<H> {
         }
         let answered = async { (self.handler)(request, self.peer).await };
         let Ok(mut response) = AssertUnwindSafe(answered).catch_unwind().await else {
-            (self.on_panic)();
+            (ticket.0.on_panic)();
             return Ok(own(&Refusal::panicked(), version, ticket));
         };
         if version < Version::HTTP_2 && ticket.0.drain.orders().stage() >= Stage::Retiring {
@@ -105,12 +114,8 @@ impl<H> Exchange<H> {
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let on_panic = Arc::clone(&self.on_panic);
-        Ok(response.map(|body| Outgoing::Handler {
-            body,
-            on_panic,
-            ticket,
-        }))
+
+        Ok(response.map(|body| Outgoing::Handler { body, ticket }))
     }
 
     /// HTTP/1 was checked by the scan, on the bytes; HTTP/2 has no framing to be read in two ways.
@@ -138,7 +143,6 @@ fn own<B>(refusal: &Refusal, version: Version, ticket: Ticket) -> Response<Outgo
 }
 
 /// A request in flight.
-#[derive(Debug)]
 pub(super) struct Ticket(Arc<Conn>);
 
 impl Ticket {
@@ -161,7 +165,7 @@ pin_project_lite::pin_project! {
     /// A response's body, in flight until it is dropped.
     #[project = OutgoingProjected]
     pub(super) enum Outgoing<B> {
-        Handler { #[pin] body: B, on_panic: OnPanic, ticket: Ticket },
+        Handler { #[pin] body: B, ticket: Ticket },
         Own { body: Full<Bytes>, _ticket: Ticket },
     }
 }
@@ -182,12 +186,12 @@ where
             OutgoingProjected::Own { body, .. } => {
                 Pin::new(body).poll_frame(cx).map_err(Into::into)
             }
-            OutgoingProjected::Handler { body, on_panic, .. } => {
+            OutgoingProjected::Handler { body, ticket } => {
                 // The status has left: all that can be said is that the body is not complete.
                 match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
                     Ok(polled) => polled.map_err(Into::into),
                     Err(_) => {
-                        on_panic();
+                        (ticket.0.on_panic)();
                         Poll::Ready(Some(Err("the response's body panicked".into())))
                     }
                 }

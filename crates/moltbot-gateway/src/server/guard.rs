@@ -230,12 +230,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoGuard<S> {
             self.conn.retire();
         }
         let read_due = self.reading.as_ref().and_then(|reading| reading.due);
-        let retire_at = (now < self.retire_at).then_some(self.retire_at);
-        let due = [read_due, self.write_due, retire_at]
-            .into_iter()
-            .flatten()
-            .min();
-        if let Some(due) = due {
+        let dues = [read_due, self.write_due, Some(self.retire_at)];
+        // What is over already was acted upon, or hyper does not read at present: waking it is no use.
+        if let Some(due) = dues.into_iter().flatten().filter(|due| *due > now).min() {
             self.timer.wake_by(due, now, cx);
         }
     }

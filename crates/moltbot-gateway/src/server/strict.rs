@@ -124,9 +124,7 @@ impl Head {
     ) -> Result<Option<(usize, Place)>, Refusal> {
         while let Some(at) = memchr(b'\n', &bytes[self.seen..]) {
             let end = self.seen + at;
-            if end > limits.bytes && self.request_line {
-                break;
-            }
+            self.limit(end, limits)?;
             let Some(line) = bytes[self.line..end].strip_suffix(b"\r") else {
                 return Err(Refusal::bad(
                     "a line of the head ends without a carriage return",
@@ -143,13 +141,19 @@ impl Head {
             }
         }
         self.seen = bytes.len();
-        if !self.request_line && self.seen - self.line > limits.uri + LONGEST_METHOD {
+        self.limit(self.seen, limits)?;
+        Ok(None)
+    }
+
+    /// Refuses a line or a head that is too long already, whatever may follow.
+    fn limit(&self, end: usize, limits: HeadLimits) -> Result<(), Refusal> {
+        if !self.request_line && end - self.line > limits.uri + AROUND_URI {
             return Err(Refusal::uri_too_long(limits.uri));
         }
-        if self.seen > limits.bytes {
+        if end > limits.bytes {
             return Err(Refusal::head_too_large(limits.bytes));
         }
-        Ok(None)
+        Ok(())
     }
 
     fn request(&mut self, line: &[u8], limits: HeadLimits) -> Result<(), Refusal> {
@@ -191,10 +195,11 @@ impl Head {
                 }
             }
             b'u' => self.upgrade |= value_of(line, b"upgrade").is_some(),
-            b'h' => {
-                if value_of(line, b"host").is_some() && std::mem::replace(&mut self.host, true) {
+            b'h' if value_of(line, b"host").is_some() => {
+                if self.host {
                     return Err(Refusal::bad("the request has two host headers"));
                 }
+                self.host = true;
             }
             _ => {}
         }
@@ -224,8 +229,8 @@ impl Head {
     }
 }
 
-/// Longer methods than this are not told apart from a long request target.
-const LONGEST_METHOD: usize = 32;
+/// What may stand in a request line beside the target: the version, and a method of at most 32 bytes.
+const AROUND_URI: usize = 32 + "  HTTP/1.1\r".len();
 
 /// The value of a field line, if it has this (lower case) name.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

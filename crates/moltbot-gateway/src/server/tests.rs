@@ -4,11 +4,13 @@ mod client;
 mod drain;
 mod limits;
 mod panic;
+mod scan;
 mod strict;
 mod timers;
 
-use client::{Running, close, get, settings};
 use std::time::Duration;
+
+use client::{Running, close, get, settings};
 
 #[tokio::test]
 async fn requests_in_one_packet_are_answered_in_their_order() {
@@ -73,17 +75,9 @@ async fn each_frame_of_a_stream_leaves_at_once() {
 #[tokio::test]
 async fn a_client_may_speak_http2_without_tls() {
     use http_body_util::{BodyExt, Empty};
-    use hyper_util::rt::{TokioExecutor, TokioIo};
 
     let server = Running::start(settings()).await;
-    let stream = tokio::net::TcpStream::connect(server.address())
-        .await
-        .unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    server.tracker.spawn(connection);
+    let mut sender = server.http2().await;
     for path in ["/a", "/b"] {
         let request = http::Request::get(format!("http://x{path}"))
             .body(Empty::<bytes::Bytes>::new())

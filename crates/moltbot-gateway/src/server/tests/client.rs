@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +10,10 @@ use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -98,6 +99,16 @@ impl Running {
 
     pub(super) async fn connect(&self) -> Client {
         Client(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// An HTTP/2 client, whose tasks are among the server's.
+    pub(super) async fn http2(&self) -> SendRequest<Empty<Bytes>> {
+        let io = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
+        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+            .await
+            .unwrap();
+        self.tracker.spawn(connection);
+        sender
     }
 
     /// Lets each `/stream` send one more event.
@@ -194,13 +205,11 @@ async fn answer(request: Request<Incoming>, tick: Arc<Notify>) -> Answer {
                 (sent < 2).then(|| (Ok(Frame::data(Bytes::from_static(b"half"))), sent + 1))
             }
         })),
-        "/panics-later" => {
-            let mut sent = false;
-            streamed(stream::poll_fn(move |_| {
-                assert!(!std::mem::replace(&mut sent, true), "as asked");
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"so far")))))
-            }))
-        }
+        "/panics-later" => streamed(stream::unfold(false, |sent| async move {
+            sleep(Duration::from_millis(10)).await;
+            assert!(!sent, "as asked");
+            Some((Ok(Frame::data(Bytes::from_static(b"so far"))), true))
+        })),
         path => text(StatusCode::OK, &format!("you asked for {path}")),
     }
 }

@@ -93,3 +93,32 @@ async fn a_second_signal_ends_a_drain_at_once() {
     assert_eq!(drained.await.unwrap(), 1);
     client.gone().await;
 }
+
+#[tokio::test]
+async fn an_http2_client_is_told_to_go_away_and_gets_its_answer() {
+    use http_body_util::{BodyExt, Empty};
+
+    let server = Running::start(settings()).await;
+    let mut sender = server.http2().await;
+    let request = http::Request::get("http://x/two")
+        .body(Empty::<bytes::Bytes>::new())
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    let drain = server.drain.clone();
+    let drained = server.tracker.spawn(async move { drain.run().await });
+    server
+        .drain
+        .reached(crate::server::drain::Stage::Closed)
+        .await;
+    assert!(!drained.is_finished());
+    server.tick();
+    assert_eq!(
+        answer.into_body().collect().await.unwrap().to_bytes(),
+        "halfhalf"
+    );
+    assert_eq!(drained.await.unwrap(), 0);
+    server.tracker.close();
+    timeout(Duration::from_secs(1), server.tracker.wait())
+        .await
+        .expect("tasks are left behind");
+}

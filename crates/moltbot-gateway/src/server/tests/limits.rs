@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -106,4 +108,83 @@ async fn a_file_is_not_removed_to_make_way_for_a_socket() {
         Err(BindError::NotASocket(_))
     ));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+}
+
+/// Runs in a process of its own, for it takes away the descriptors of all its tests.
+#[tokio::test]
+async fn without_descriptors_accepting_rests_and_then_goes_on() {
+    const ALONE: &str = "MOLTBOT_TEST_WITH_FEW_DESCRIPTORS";
+    if std::env::var_os(ALONE).is_none() {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([&name, "--exact", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let server = Running::start(settings()).await;
+    let mut statistics = File::open("/proc/thread-self/schedstat").unwrap();
+    // Connected by the kernel, accepted by nobody: the limit allows no descriptor but these.
+    let mut waiting = Vec::new();
+    let limit = rustix::process::Rlimit {
+        current: Some(40),
+        maximum: Some(40),
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+    while let Ok(stream) = std::net::TcpStream::connect(server.address()) {
+        waiting.push(stream);
+    }
+    let before = cpu(&mut statistics);
+    sleep(Duration::from_millis(350)).await;
+    let spent = cpu(&mut statistics) - before;
+    assert!(
+        spent < Duration::from_millis(100),
+        "accepting spins: {spent:?}"
+    );
+    waiting.clear();
+    sleep(Duration::from_millis(150)).await;
+    let mut client = server.connect().await;
+    client.send(&close("/again")).await;
+    assert!(client.rest().await.contains("you asked for /again"));
+}
+
+/// The processor time of the thread whose statistics these are.
+fn cpu(statistics: &mut File) -> Duration {
+    let mut text = String::new();
+    statistics.rewind().unwrap();
+    statistics.read_to_string(&mut text).unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn accepted_sockets_send_at_once_and_notice_a_dead_peer() {
+    let listener =
+        crate::server::listen::Listener::bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap()))
+            .unwrap();
+    let Listen::Tcp(address) = listener.local_addr().unwrap() else {
+        panic!("a port was asked for")
+    };
+    let _client = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (crate::server::listen::Accepted::Tcp(stream), _) = listener.accept().await.unwrap() else {
+        panic!("a port was asked for")
+    };
+    let socket = socket2::SockRef::from(&stream);
+    assert!(socket.tcp_nodelay().unwrap());
+    assert!(socket.keepalive().unwrap());
+    assert_eq!(
+        socket.tcp_keepalive_time().unwrap(),
+        Duration::from_secs(30)
+    );
+    assert_eq!(
+        socket.tcp_keepalive_interval().unwrap(),
+        Duration::from_secs(10)
+    );
+    assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+    assert_eq!(
+        socket.tcp_user_timeout().unwrap(),
+        Some(Duration::from_secs(30))
+    );
 }
