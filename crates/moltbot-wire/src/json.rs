@@ -8,6 +8,9 @@ use memchr::memchr2;
 /// Deepest nesting that is taken: above what any schema needs, below what crashes common parsers.
 const DEPTH: usize = 512;
 
+/// How far a string is read byte by byte before a vector search is begun, which has its own cost.
+const HOP: usize = 12;
+
 /// Where JSON text is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
@@ -158,7 +161,13 @@ pub(crate) fn skip_string(text: &[u8], start: usize) -> Result<usize, Broken> {
     };
     let mut at = start + 1;
     loop {
-        at += memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()).ok_or(cut)?;
+        // Short hops by hand: texts full of escapes stop every few bytes.
+        let rest = text.get(at..).unwrap_or_default();
+        let hop = &rest[..rest.len().min(HOP)];
+        at += match hop.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            Some(step) => step,
+            None => hop.len() + memchr2(b'"', b'\\', &rest[hop.len()..]).ok_or(cut)?,
+        };
         if text[at] == b'"' {
             return Ok(at + 1);
         }
@@ -198,58 +207,92 @@ fn skip_key(text: &[u8], at: usize) -> Result<(usize, usize), Broken> {
 }
 
 /// The position behind the value that begins at `at`.
-pub(crate) fn skip_value(text: &[u8], mut at: usize) -> Result<usize, Broken> {
-    // One bracket that is awaited for each open container.
-    let mut open = [0u8; DEPTH];
-    let mut depth = 0;
+pub(crate) fn skip_value(text: &[u8], at: usize) -> Result<usize, Broken> {
+    match text.get(at) {
+        Some(b'{' | b'[') => skip_container(text, at),
+        _ => skip_scalar(text, at),
+    }
+}
+
+fn skip_scalar(text: &[u8], at: usize) -> Result<usize, Broken> {
+    match text.get(at) {
+        Some(b'"') => skip_string(text, at),
+        Some(b'-' | b'0'..=b'9') => skip_number(text, at),
+        Some(b't') => skip_word(text, at, b"true"),
+        Some(b'f') => skip_word(text, at, b"false"),
+        Some(b'n') => skip_word(text, at, b"null"),
+        _ => Err(Broken::new(at, "expected a value")),
+    }
+}
+
+/// The containers that are open, innermost last: a bit is set for an object.
+#[derive(Default)]
+struct Open {
+    objects: [u64; DEPTH / 64],
+    depth: usize,
+}
+
+impl Open {
+    fn push(&mut self, object: bool, at: usize) -> Result<(), Broken> {
+        let (word, bit) = (self.depth / 64, self.depth % 64);
+        let Some(word) = self.objects.get_mut(word) else {
+            return Err(Broken::new(at, "nested deeper than 512 levels"));
+        };
+        *word = *word & !(1 << bit) | u64::from(object) << bit;
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn in_object(&self) -> bool {
+        let last = self.depth - 1;
+        self.objects[last / 64] >> (last % 64) & 1 == 1
+    }
+}
+
+/// Walks a container with a stack of bits instead of recursion.
+fn skip_container(text: &[u8], mut at: usize) -> Result<usize, Broken> {
+    let mut open = Open::default();
     loop {
-        let opener = text.get(at).copied();
-        at = match opener {
-            Some(b'"') => skip_string(text, at)?,
-            Some(b'-' | b'0'..=b'9') => skip_number(text, at)?,
-            Some(b't') => skip_word(text, at, b"true")?,
-            Some(b'f') => skip_word(text, at, b"false")?,
-            Some(b'n') => skip_word(text, at, b"null")?,
-            Some(b'{' | b'[') => {
-                let close = if opener == Some(b'{') { b'}' } else { b']' };
+        at = match text.get(at) {
+            Some(opener @ (b'{' | b'[')) => {
+                let object = *opener == b'{';
                 let inside = skip_blanks(text, at + 1);
-                if text.get(inside) == Some(&close) {
+                if text.get(inside) == Some(if object { &b'}' } else { &b']' }) {
                     inside + 1
                 } else {
-                    *open
-                        .get_mut(depth)
-                        .ok_or(Broken::new(at, "nested deeper than 512 levels"))? = close;
-                    depth += 1;
-                    at = match close {
-                        b'}' => skip_key(text, inside)?.1,
-                        _ => inside,
+                    open.push(object, at)?;
+                    at = if object {
+                        skip_key(text, inside)?.1
+                    } else {
+                        inside
                     };
                     continue;
                 }
             }
-            _ => return Err(Broken::new(at, "expected a value")),
+            _ => skip_scalar(text, at)?,
         };
         // A value ends here: close what ends with it, then begin the next one.
         loop {
-            if depth == 0 {
+            if open.depth == 0 {
                 return Ok(at);
             }
-            let close = open[depth - 1];
+            let object = open.in_object();
             let next = skip_blanks(text, at);
-            match text.get(next) {
-                Some(b',') => {
-                    at = skip_blanks(text, next + 1);
-                    if close == b'}' {
-                        at = skip_key(text, at)?.1;
-                    }
+            match (text.get(next), object) {
+                (Some(b','), true) => {
+                    at = skip_key(text, skip_blanks(text, next + 1))?.1;
                     break;
                 }
-                Some(byte) if *byte == close => {
-                    depth -= 1;
+                (Some(b','), false) => {
+                    at = skip_blanks(text, next + 1);
+                    break;
+                }
+                (Some(b'}'), true) | (Some(b']'), false) => {
+                    open.depth -= 1;
                     at = next + 1;
                 }
-                _ if close == b'}' => return Err(Broken::new(next, "expected `,` or `}`")),
-                _ => return Err(Broken::new(next, "expected `,` or `]`")),
+                (_, true) => return Err(Broken::new(next, "expected `,` or `}`")),
+                (_, false) => return Err(Broken::new(next, "expected `,` or `]`")),
             }
         }
     }

@@ -1,13 +1,12 @@
 //! Finds the few keys of a body that matter, in one scan and without decoding the rest.
 //!
 //! Two scans give the same answer. The *full scan* checks all of the body and serves small ones. The
-//! *near search* serves large ones: it reads both ends, looks for each key in between, and proves that a
+//! *near search* serves large ones: it reads both ends, looks for the keys in between, and proves that a
 //! hit stands at the top level by reading only from the nearer end. What it can't prove it hands to the full
 //! scan. It does not check the middle of a large body: there the upstream says what is broken.
 
 use std::fmt::Write;
 
-use memchr::memmem;
 use moltbot_types::{CallError, Kind};
 use smallvec::{SmallVec, smallvec};
 
@@ -20,6 +19,12 @@ const NEAR: usize = 4 * 1024;
 
 /// Bodies up to this size are scanned in full.
 const SMALL: usize = 2 * NEAR;
+
+/// How many bytes are looked at together.
+const LINE: usize = 128;
+
+/// Keys at whatever level: where each stands, and its value.
+type Hits = SmallVec<[(usize, usize); 8]>;
 
 /// Where each wanted key stands, in the order they were asked for.
 pub(crate) type Found = SmallVec<[Option<Key>; 8]>;
@@ -121,9 +126,6 @@ fn note(found: &mut Found, names: &[&str], body: &[u8], key: Key) -> Result<(), 
 
 /// Looks for `names` near both ends of `body`; `None` where only the full scan can tell.
 fn near(body: &[u8], names: &[&str]) -> Option<Result<Found, Refusal>> {
-    if spells_in_escapes(body) {
-        return None;
-    }
     let mut found: Found = smallvec![None; names.len()];
     let settled = match front(body, names, &mut found)? {
         Ok(settled) => settled,
@@ -138,25 +140,6 @@ fn near(body: &[u8], names: &[&str]) -> Option<Result<Found, Refusal>> {
         }
     }
     Some(Ok(found))
-}
-
-/// Whether an escape spells a letter, a digit or `_`: then a key could be written without its letters.
-///
-/// Everyday escapes such as `\u00e9` and `\u003c` don't.
-fn spells_in_escapes(body: &[u8]) -> bool {
-    // A text may be full of other escapes, so the search is narrowed once there is one.
-    memmem::find(body, b"\\u00").is_some()
-        && ["\\u003", "\\u004", "\\u005", "\\u006", "\\u007"]
-            .iter()
-            .any(|prefix| {
-                memmem::find_iter(body, prefix).any(|at| {
-                    let hex = body.get(at + 4..at + 6).unwrap_or_default();
-                    std::str::from_utf8(hex)
-                        .ok()
-                        .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-                        .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-                })
-            })
 }
 
 /// Reads the first bytes of `body`. Gives the position before which all keys are known.
@@ -187,34 +170,65 @@ fn front(body: &[u8], names: &[&str], found: &mut Found) -> Option<Result<usize,
 
 /// Where one of `names` stands as a key, at whatever level, from `from` on: the key and its value.
 ///
-/// Invariant: a quoted name can't stand within a string, since its quotes would be escaped there.
-fn hits(body: &[u8], names: &[&str], from: usize) -> Option<SmallVec<[(usize, usize); 8]>> {
-    let mut hits = SmallVec::new();
-    let far = body.len() - NEAR;
+/// Invariant: a key begins with a quote that no backslash precedes. In a text quotes are escaped, so few are looked at.
+fn hits(body: &[u8], names: &[&str], from: usize) -> Option<Hits> {
+    let mut first = [false; 256];
+    first[usize::from(b'\\')] = true;
     for name in names {
-        let quoted = [b"\"", name.as_bytes(), b"\""].concat();
-        for at in memmem::find_iter(&body[from..], &quoted) {
-            let at = from + at;
-            let colon = skip_blanks(body, at + quoted.len());
-            if body[at - 1] == b'\\' || body.get(colon) != Some(&b':') {
-                continue;
-            }
-            if at < far {
-                return None; // too far from both ends to prove its level
-            }
+        first[usize::from(*name.as_bytes().first()?)] = true;
+    }
+    // Written in escapes of six bytes each, a key is at most this long.
+    let longest = 6 * names.iter().map(|name| name.len()).max()? + 2;
+    let far = body.len() - NEAR;
+    let mut hits = Hits::new();
+    let mut provable = true;
+    each_quote(body, from, |at| {
+        if !body
+            .get(at + 1)
+            .is_some_and(|next| first[usize::from(*next)])
+        {
+            return;
+        }
+        let window = &body[..body.len().min(at + longest)];
+        let Ok(end) = skip_string(window, at) else {
+            return; // too long for a key that is wanted
+        };
+        let colon = skip_blanks(body, end);
+        let key = &body[at..end];
+        if body.get(colon) == Some(&b':') && names.iter().any(|name| spells(key, name)) {
+            provable &= at >= far;
             hits.push((at, skip_blanks(body, colon + 1)));
         }
+    });
+    provable.then_some(hits)
+}
+
+/// Calls `each` with the place of every quote from `from` on that no backslash precedes.
+fn each_quote(body: &[u8], from: usize, mut each: impl FnMut(usize)) {
+    let mut at = from.max(1);
+    // Lines of fixed length without a branch inside become vector code.
+    for line in body[at..].chunks(LINE) {
+        let before = &body[at - 1..];
+        let quotes = line.iter().zip(before).fold(0, |seen, (byte, before)| {
+            seen | (u8::from(*byte == b'"') & u8::from(*before != b'\\'))
+        });
+        if quotes != 0 {
+            for (index, byte) in line.iter().enumerate() {
+                if *byte == b'"' && before[index] != b'\\' {
+                    each(at + index);
+                }
+            }
+        }
+        at += line.len();
     }
-    hits.sort_unstable();
-    Some(hits)
 }
 
 /// Keeps the `hits` that stand at the top level, reading from the first one to the end of `body`.
-fn top_level(body: &[u8], hits: &[(usize, usize)]) -> Option<SmallVec<[(usize, usize); 8]>> {
+fn top_level(body: &[u8], hits: &[(usize, usize)]) -> Option<Hits> {
     let mut at = match hits.first() {
         Some((at, _)) => *at,
         // Nothing to prove. The full scan says what is wrong with a body that was cut off.
-        None => return body.trim_ascii_end().ends_with(b"}").then(SmallVec::new),
+        None => return body.trim_ascii_end().ends_with(b"}").then(Hits::new),
     };
     // Levels relative to the first hit's, which the end tells: the body closes one below the top.
     let mut level = 0i32;

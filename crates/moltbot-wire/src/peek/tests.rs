@@ -85,13 +85,16 @@ fn names_in_texts_are_no_keys() {
 }
 
 #[test]
-fn everyday_escapes_do_not_cost_the_near_search() {
+fn the_near_search_knows_keys_however_they_are_spelt() {
     let accents = r"\u00e9\u003c\u0026".repeat(NEAR);
-    let body = format!(r#"{{"model":"m","prompt":"{accents}"}}"#);
-    assert!(near(body.as_bytes(), &NAMES).is_some());
-    for spelt in [r"mod\u0065l", r"max\u005Ftokens", r"\u006dodel"] {
-        let body = format!(r#"{{"model":"m","prompt":"{accents}","{spelt}":1}}"#);
-        assert_eq!(near(body.as_bytes(), &NAMES), None, "{spelt}");
+    for (spelt, index) in [
+        (r"mod\u0065l", 0),
+        (r"\u006d\u006f\u0064\u0065\u006c", 0),
+        (r"max\u005Ftokens", 2),
+    ] {
+        let body = format!(r#"{{"prompt":"{accents}","{spelt}":1}}"#);
+        let found = near(body.as_bytes(), &NAMES).unwrap().unwrap();
+        assert!(found[index].is_some(), "{spelt}");
     }
 }
 
