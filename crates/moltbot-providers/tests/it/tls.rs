@@ -10,6 +10,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,7 @@ use crate::support::{HELLO, call, spec, target, text};
 enum Does {
     Answer,
     RefuseTheStream,
+    GoAway,
 }
 
 /// An HTTPS upstream that speaks HTTP/2 alone; gives its base URL and certificate.
@@ -41,9 +43,13 @@ async fn upstream(does: Does) -> (String, CertificateDer<'static>) {
     TaskTracker::new().spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             // a client that does not trust us hangs up
-            let Ok(stream) = acceptor.accept(stream).await else {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
                 continue;
             };
+            if let Does::GoAway = does {
+                go_away(&mut stream).await;
+                continue;
+            }
             let mut connection = h2::server::handshake(stream).await.unwrap();
             while let Some(Ok((request, respond))) = connection.accept().await {
                 assert!(request.headers().get("host").is_none());
@@ -56,6 +62,7 @@ async fn upstream(does: Does) -> (String, CertificateDer<'static>) {
 
 fn answer(does: Does, mut respond: h2::server::SendResponse<Bytes>) {
     match does {
+        Does::GoAway => {}
         Does::RefuseTheStream => respond.send_reset(h2::Reason::REFUSED_STREAM),
         Does::Answer => {
             let mut head = Response::new(());
@@ -65,6 +72,20 @@ fn answer(does: Does, mut respond: h2::server::SendResponse<Bytes>) {
                 .unwrap();
         }
     }
+}
+
+/// Hears a request, and says that it began with none.
+async fn go_away(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let go_away = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    stream.write_all(&settings).await.unwrap();
+    // the body is the last that is sent
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"]}") {
+        heard.push(stream.read_u8().await.unwrap());
+    }
+    stream.write_all(&go_away).await.unwrap();
+    stream.shutdown().await.unwrap();
 }
 
 fn trusting(root: CertificateDer<'static>, url: String) -> Http {
@@ -94,10 +115,12 @@ async fn a_certificate_that_nobody_vouches_for_is_no_connection() {
 }
 
 #[tokio::test]
-async fn a_refused_stream_was_not_begun_and_may_be_sent_again_here() {
-    let (url, root) = upstream(Does::RefuseTheStream).await;
-    let error = trusting(root, url).call(call()).await.unwrap_err();
-    assert_eq!(error.decision(), Retry::Again, "{}", error.chain());
+async fn what_an_upstream_did_not_begin_may_be_sent_again_here() {
+    for does in [Does::RefuseTheStream, Does::GoAway] {
+        let (url, root) = upstream(does).await;
+        let error = trusting(root, url).call(call()).await.unwrap_err();
+        assert_eq!(error.decision(), Retry::Again, "{}", error.chain());
+    }
 }
 
 #[test]
