@@ -42,6 +42,7 @@ pub(super) struct Ticket {
     /// The term it was admitted in: a verdict on an earlier term is history.
     pub(super) term: u32,
     pub(super) trial: Trial,
+    pub(super) begun: Instant,
 }
 
 /// Whether the call decides if the target comes back.
@@ -78,6 +79,9 @@ pub(super) struct Breaker {
     /// every stream and ends none is as sick as one that begins none.
     failures: u32,
     cuts: u32,
+    /// When the latest of the calls began that were answered. A call from before it that fails now took
+    /// long to fail; it says nothing of a row.
+    answered: Option<Instant>,
     window: Window,
 }
 
@@ -95,6 +99,7 @@ impl Breaker {
             pauses: 0,
             failures: 0,
             cuts: 0,
+            answered: None,
             window: Window::new(settings.window, now),
         }
     }
@@ -139,10 +144,10 @@ impl Breaker {
     /// Lets a call pass, if it may.
     pub(super) fn admit(&mut self, now: Instant) -> Option<Ticket> {
         match self.gate() {
-            Gate::Open => Some(self.ticket(Trial::No)),
+            Gate::Open => Some(self.ticket(Trial::No, now)),
             Gate::Paused { until } if until <= now => {
                 self.paused = None;
-                Some(self.ticket(Trial::No))
+                Some(self.ticket(Trial::No, now))
             }
             Gate::Ejected { until } if until <= now => Some(self.attempt(Trial::Probe, now)),
             _ => None,
@@ -160,13 +165,14 @@ impl Breaker {
     fn attempt(&mut self, trial: Trial, now: Instant) -> Ticket {
         self.trying = Some(now);
         self.tried = Some(now);
-        self.ticket(trial)
+        self.ticket(trial, now)
     }
 
-    fn ticket(&self, trial: Trial) -> Ticket {
+    fn ticket(&self, trial: Trial, begun: Instant) -> Ticket {
         Ticket {
             term: self.term,
             trial,
+            begun,
         }
     }
 
@@ -184,6 +190,7 @@ impl Breaker {
             }
         }
         self.failures = 0;
+        self.answered = self.answered.max(Some(ticket.begun));
         self.window.note(true, now);
     }
 
@@ -224,7 +231,8 @@ impl Breaker {
                 if matches!(fault, Fault::Limited { .. }) {
                     return;
                 }
-                self.failures += u32::from(fault == Fault::Failed);
+                let in_order = self.answered.is_none_or(|latest| ticket.begun >= latest);
+                self.failures += u32::from(fault == Fault::Failed && in_order);
                 self.window.note(false, now);
                 self.judge(now, jitter);
             }

@@ -22,6 +22,7 @@ struct Model {
     ejections: u64,
     unhinted: u32,
     in_a_row: [u32; 2],
+    answered: Option<Instant>,
     /// When, and whether good; since `since`.
     outcomes: Vec<(u64, bool)>,
     since: u64,
@@ -77,6 +78,7 @@ impl Model {
             };
         }
         self.in_a_row[0] = 0;
+        self.answered = self.answered.max(Some(ticket.begun));
         self.outcomes.push((now, true));
     }
 
@@ -104,7 +106,8 @@ impl Model {
             (Trial::Early, _) => self.trial_out = false,
             (Trial::No, Fault::Auth | Fault::Limited { .. }) => {}
             (Trial::No, _) => {
-                self.in_a_row[0] += u32::from(fault == Fault::Failed);
+                let late = self.answered.is_some_and(|latest| ticket.begun < latest);
+                self.in_a_row[0] += u32::from(fault == Fault::Failed && !late);
                 self.outcomes.push((now, false));
                 if self.sick(now) {
                     self.eject(now);

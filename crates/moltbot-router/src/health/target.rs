@@ -164,6 +164,7 @@ impl TargetHealth {
             (OPEN, _) => Some(Ticket {
                 term: self.term.load(Ordering::Acquire),
                 trial: Trial::No,
+                begun: now,
             }),
             _ => self.learn(|learnt| ask(&mut learnt.breaker)),
         };

@@ -22,6 +22,19 @@ async fn an_answer_breaks_the_row() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_that_hung_while_others_were_answered_are_no_row() {
+    let target = target();
+    let mut hung: Vec<_> = (0..10).map(|_| target.admit().unwrap()).collect();
+    pass(0.1).await;
+    answers(&target);
+    pass(1.0).await;
+    for call in &mut hung {
+        call.failed(&error(Kind::Timeout, Retry::Anywhere));
+    }
+    assert!(is_up(&target));
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_failures_than_the_ratio_eject_once_there_are_enough_calls() {
     let target = target();
     let mut calls = 0;
