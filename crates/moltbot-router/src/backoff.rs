@@ -22,11 +22,8 @@ impl Backoff {
 
     /// The next wait.
     pub(crate) fn next(&mut self) -> Duration {
-        let longest = self
-            .previous
-            .saturating_mul(3)
-            .clamp(self.initial, self.max.max(self.initial));
-        self.previous = rand::random_range(self.initial..=longest);
+        let longest = self.previous.saturating_mul(3).max(self.initial);
+        self.previous = rand::random_range(self.initial..=longest).min(self.max);
         self.previous
     }
 }

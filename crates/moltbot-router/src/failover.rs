@@ -8,6 +8,11 @@ mod note;
 mod plan;
 mod verdict;
 
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -9,6 +9,8 @@ pub mod permits;
 pub mod pick;
 pub mod retry;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod tier;
 pub mod times;
 

@@ -1,5 +1,8 @@
 //! How many calls at once: a permit is held until the reply's last byte, and waiting for one has an end.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;

@@ -28,6 +28,20 @@ pub struct RouteTarget {
     pub service: CallService,
 }
 
+impl RouteTarget {
+    /// A primary of the node's own region that is called without a credential.
+    pub fn new(id: impl Into<TargetId>, health: Arc<TargetHealth>, service: CallService) -> Self {
+        Self {
+            id: id.into(),
+            place: Place::default(),
+            weight: 1.0,
+            credential: None,
+            health,
+            service,
+        }
+    }
+}
+
 impl fmt::Debug for RouteTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RouteTarget")

@@ -3,6 +3,9 @@
 //! Until the first content everything a stream brings is kept back, so that a failure there is an
 //! `Err` that another target can make good, and the caller saw nothing of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -56,8 +56,8 @@ pub(super) struct Plan<'a> {
     models: SmallVec<[&'a Arc<Route>; 4]>,
     /// The model that is asked now.
     current: usize,
-    /// That model refused the prompt itself, so that its other targets would, too.
-    refused: Option<CallError>,
+    /// A model that refused the prompt itself, so that its other targets would, too.
+    refused: Option<(usize, CallError)>,
     tried: SmallVec<[Tried; 6]>,
     last: Option<Place>,
     /// Credentials of no use to this call again.
@@ -111,7 +111,7 @@ impl<'a> Plan<'a> {
             return None;
         }
         loop {
-            if self.refused.is_none() {
+            if !self.refused_here() {
                 if let Some((place, admission)) = self.another() {
                     let first = self.attempts == 0;
                     return (first || self.budgets.failover()).then(|| self.ask(place, admission));
@@ -179,21 +179,26 @@ impl<'a> Plan<'a> {
 
     /// What the caller hears when nobody answered.
     pub(super) fn verdict(mut self) -> CallError {
-        if let Some(refused) = self.refused {
-            return refused;
+        if let Some((model, refused)) = self.refused
+            && self.last.is_some_and(|last| last.model == model)
+        {
+            return refused; // nobody else was asked
         }
         let now = Instant::now();
         let mut opens: Option<Instant> = None;
         for (model, route) in self.models.iter().enumerate().take(self.current + 1) {
-            for candidate in route.tiers().candidates() {
-                let Standing::Resting(refusal) = candidate.health.standing(now) else {
-                    continue;
+            for (target, its) in route.targets().iter().enumerate() {
+                let rest = match its.health.standing(now) {
+                    Standing::Resting(rest) => rest,
+                    Standing::Up { .. } | Standing::Due => {
+                        opens = Some(now);
+                        continue;
+                    }
                 };
-                opens = Some(opens.map_or(refusal.opens, |first| first.min(refusal.opens)));
-                let target = candidate.index;
+                opens = Some(opens.map_or(rest.opens, |first| first.min(rest.opens)));
                 let at = Place { model, target };
                 if !self.tried.iter().any(|tried| tried.at == at) {
-                    self.blame.add_rest(refusal.reason);
+                    self.blame.add_rest(rest.reason);
                 }
             }
         }
@@ -312,7 +317,7 @@ impl<'a> Plan<'a> {
         }
         self.models.truncate(self.current + 1);
         self.enlist(named);
-        self.refused = Some(error);
+        self.refused = Some((self.current, error));
         Ok(())
     }
 
@@ -356,6 +361,11 @@ impl<'a> Plan<'a> {
             admission,
             level,
         }
+    }
+
+    fn refused_here(&self) -> bool {
+        let refused = self.refused.as_ref();
+        refused.is_some_and(|(model, _)| *model == self.current)
     }
 
     fn route(&self) -> &'a Route {
