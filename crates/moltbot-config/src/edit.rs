@@ -113,10 +113,9 @@ impl<'a> Editor<'a> {
         if !problems.0.is_empty() || !matches!(model.value, Value::Map(_)) {
             return refuse("the model must be a map, as {name: NAME, endpoint: URL}");
         }
-        let json = model.to_json();
-        let flow = json.to_string();
+        let flow = model.to_json().to_string();
         let block = if fragment.trim_start().starts_with('{') {
-            serde_saphyr::to_string(&json).map_err(|error| EditError::Refused(error.to_string()))?
+            line_by_line(&model)?
         } else {
             fragment.to_owned()
         };
@@ -290,6 +289,22 @@ fn put(document: &Document, path: &str, value: &Json, typed: &str) -> Result<(),
         }
     }
     .map_err(cannot)
+}
+
+/// A map with a line for each of its keys.
+fn line_by_line(map: &Node) -> Result<String, EditError> {
+    let document = Document::new_mapping();
+    if let Value::Map(entries) = &map.value {
+        for (key, node) in entries {
+            put(
+                &document,
+                &written(map, std::slice::from_ref(key)),
+                &node.to_json(),
+                "",
+            )?;
+        }
+    }
+    Ok(document.to_string())
 }
 
 /// Takes a key or an item out of both; `None` where there is nothing.

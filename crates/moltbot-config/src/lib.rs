@@ -20,6 +20,7 @@ mod secret;
 pub mod show;
 mod tree;
 mod unit;
+pub mod watch;
 mod write;
 
 pub use config::Config;
@@ -34,3 +35,4 @@ pub use schema::schema;
 pub use show::Entry;
 pub use tree::{Layer, Origin};
 pub use unit::time_of;
+pub use watch::{Watch, load_settled};

@@ -1,0 +1,166 @@
+use std::os::unix::fs::symlink;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A watch over `name` in a folder of its own, with real files and real time.
+struct Bench {
+    dir: TempDir,
+    watch: Watch,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+fn bench(prepare: impl FnOnce(&Path)) -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path());
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let watch = Watch::new([dir.path().join("file")], &tracker, stop.clone());
+    Bench {
+        dir,
+        watch,
+        tracker,
+        stop,
+    }
+}
+
+impl Bench {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    async fn changes_within(&mut self, time: Duration) -> bool {
+        timeout(time, self.watch.changed()).await.unwrap_or(false)
+    }
+
+    async fn changes(&mut self) -> bool {
+        self.changes_within(Duration::from_secs(2)).await
+    }
+
+    async fn is_calm(&mut self) -> bool {
+        !self.changes_within(Duration::from_millis(700)).await
+    }
+}
+
+fn file_with(text: &'static str) -> impl FnOnce(&Path) {
+    move |dir| fs::write(dir.join("file"), text).unwrap()
+}
+
+#[tokio::test]
+async fn a_written_file_is_one_change() {
+    let mut bench = bench(file_with("a"));
+    assert!(bench.is_calm().await);
+    fs::write(bench.path("file"), "b").unwrap();
+    assert!(bench.changes().await);
+    assert!(bench.is_calm().await);
+}
+
+#[tokio::test]
+async fn the_same_content_is_no_change() {
+    let mut bench = bench(file_with("a"));
+    fs::write(bench.path("file"), "a").unwrap();
+    fs::write(bench.path("other"), "b").unwrap();
+    assert!(bench.is_calm().await);
+}
+
+#[tokio::test]
+async fn mode_bits_are_part_of_a_file() {
+    let mut bench = bench(file_with("a"));
+    fs::set_permissions(bench.path("file"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(bench.changes().await);
+}
+
+#[tokio::test]
+async fn an_editor_may_rename() {
+    let mut bench = bench(file_with("a"));
+    for text in ["b", "c"] {
+        fs::rename(bench.path("file"), bench.path("file~")).unwrap();
+        fs::write(bench.path("file.new"), text).unwrap();
+        fs::rename(bench.path("file.new"), bench.path("file")).unwrap();
+        assert!(bench.changes().await, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_may_be_swapped() {
+    let mut bench = bench(|dir| {
+        for (version, text) in [("v1", "a"), ("v2", "b")] {
+            fs::create_dir(dir.join(version)).unwrap();
+            fs::write(dir.join(version).join("file"), text).unwrap();
+        }
+        symlink("v1", dir.join("..data")).unwrap();
+        symlink("..data/file", dir.join("file")).unwrap();
+    });
+    symlink("v2", bench.path("..data_tmp")).unwrap();
+    fs::rename(bench.path("..data_tmp"), bench.path("..data")).unwrap();
+    assert!(bench.changes().await);
+    fs::write(bench.path("v2/file"), "c").unwrap();
+    assert!(bench.changes().await);
+}
+
+#[tokio::test]
+async fn a_file_may_be_away_for_a_moment_but_not_for_good() {
+    let mut bench = bench(file_with("a"));
+    fs::remove_file(bench.path("file")).unwrap();
+    assert!(!bench.changes_within(Duration::from_millis(1500)).await);
+    fs::write(bench.path("file"), "a").unwrap();
+    assert!(bench.is_calm().await);
+    fs::remove_file(bench.path("file")).unwrap();
+    assert!(bench.changes_within(Duration::from_secs(6)).await);
+}
+
+#[tokio::test]
+async fn a_file_may_come_even_in_a_folder_that_was_not_there() {
+    let mut bench = bench(|_| {});
+    bench.watch.follow([bench.path("folder/file")]);
+    assert!(bench.is_calm().await);
+    fs::create_dir(bench.path("folder")).unwrap();
+    fs::write(bench.path("folder/file"), "a").unwrap();
+    assert!(bench.changes_within(Duration::from_secs(3)).await);
+}
+
+#[tokio::test]
+async fn a_new_path_that_exists_counts_as_a_change() {
+    let mut bench = bench(file_with("a"));
+    fs::write(bench.path("other"), "b").unwrap();
+    bench
+        .watch
+        .follow([bench.path("file"), bench.path("other")]);
+    assert!(bench.changes().await);
+    assert!(bench.is_calm().await);
+}
+
+#[tokio::test]
+async fn stopping_ends_the_task() {
+    let mut bench = bench(file_with("a"));
+    bench.stop.cancel();
+    assert!(!bench.watch.changed().await);
+    bench.tracker.close();
+    bench.tracker.wait().await;
+}
+
+#[tokio::test]
+async fn dropping_ends_the_task() {
+    let bench = bench(file_with("a"));
+    drop(bench.watch);
+    bench.tracker.close();
+    timeout(Duration::from_secs(3), bench.tracker.wait())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_half_written_file_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new(dir.path());
+    fs::create_dir(home.config_dir()).unwrap();
+    fs::write(home.gateway_file(), "region: [").unwrap();
+    let later = home.gateway_file();
+    let overrides = Overrides::default();
+    let (loaded, ()) = tokio::join!(load_settled(&home, &overrides), async move {
+        sleep(Duration::from_millis(300)).await;
+        fs::write(later, "region: east\n").unwrap();
+    });
+    assert_eq!(loaded.unwrap().config.region.as_deref(), Some("east"));
+}
