@@ -8,13 +8,19 @@ use crate::{ask, chat, client, header};
 const ANSWER: &str = r#"{"id":"c1","object":"chat.completion","model":"up-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10},"odd":  1.50}"#;
 
 fn model(name: &str, upstream: &Upstream, more: &str) -> String {
-    format!("  - {{ name: {name}, endpoint: \"{}\", {more} }}\n", upstream.url())
+    format!(
+        "  - {{ name: {name}, endpoint: \"{}\", {more} }}\n",
+        upstream.url()
+    )
 }
 
 #[tokio::test]
 async fn the_body_passes_byte_for_byte_but_for_the_models_name() {
     let upstream = Upstream::says(ANSWER).await;
-    let home = Home::with(&format!("models:\n{}", model("shown", &upstream, "model: up-model")));
+    let home = Home::with(&format!(
+        "models:\n{}",
+        model("shown", &upstream, "model: up-model")
+    ));
     let daemon = home.start();
     let body = "{ \"temperature\" : 1.50,\n\"model\":\"shown\", \"messages\":[{\"role\":\"user\",\"content\":\"h\\u00e9llo\"}], \"x\":[ ] }";
     let answer = chat(&daemon, body).await;
@@ -25,8 +31,18 @@ async fn the_body_passes_byte_for_byte_but_for_the_models_name() {
         String::from_utf8_lossy(&seen[0].body),
         body.replace("\"shown\"", "\"up-model\"")
     );
-    assert!(seen[0].head.to_ascii_lowercase().contains("content-length: "));
-    assert!(!seen[0].head.to_ascii_lowercase().contains("transfer-encoding"));
+    assert!(
+        seen[0]
+            .head
+            .to_ascii_lowercase()
+            .contains("content-length: ")
+    );
+    assert!(
+        !seen[0]
+            .head
+            .to_ascii_lowercase()
+            .contains("transfer-encoding")
+    );
 }
 
 #[tokio::test]
@@ -68,16 +84,24 @@ async fn frames_keep_their_raw_text_and_the_end_comes_once() {
 #[tokio::test]
 async fn a_cut_stream_ends_with_an_error_event() {
     let upstream =
-        Upstream::streams("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n").await;
+        Upstream::streams("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n")
+            .await;
     let home = Home::with(&format!("models:\n{}", model("shown", &upstream, "")));
     let mut daemon = home.start();
     let answer = chat(&daemon, r#"{"model":"shown","stream":true}"#).await;
     let id = header(&answer, "x-request-id").to_owned();
     let text = answer.text().await.unwrap();
     assert!(text.contains("data: {\"error\""), "{text}");
-    assert!(!text.contains("[DONE]") && !text.contains("finish_reason"), "{text}");
+    assert!(
+        !text.contains("[DONE]") && !text.contains("finish_reason"),
+        "{text}"
+    );
     let line = daemon.line_of(&id);
-    assert_eq!((&line["level"], &line["error"]), (&"error".into(), &"stream_cut".into()), "{line}");
+    assert_eq!(
+        (&line["level"], &line["error"]),
+        (&"error".into(), &"stream_cut".into()),
+        "{line}"
+    );
 }
 
 #[tokio::test]
@@ -94,13 +118,21 @@ async fn every_answer_says_who_answered() {
     assert_eq!(header(&answer, "x-moltbot-target"), "second/0");
     assert_eq!(header(&answer, "x-moltbot-attempts"), "2");
     assert_eq!(header(&answer, "x-moltbot-cache"), "bypass");
-    assert!(header(&answer, "x-moltbot-overhead-us").parse::<u64>().is_ok());
+    assert!(
+        header(&answer, "x-moltbot-overhead-us")
+            .parse::<u64>()
+            .is_ok()
+    );
     let id = header(&answer, "x-request-id").to_owned();
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["choices"][0]["message"]["content"], "Hello there");
     let line = daemon.line_of(&id);
     assert_eq!(line["level"], "warn", "{line}");
-    assert_eq!((&line["model"], &line["served"]), (&"first".into(), &"second".into()), "{line}");
+    assert_eq!(
+        (&line["model"], &line["served"]),
+        (&"first".into(), &"second".into()),
+        "{line}"
+    );
     assert_eq!(line["attempts"], 2);
 }
 
@@ -126,10 +158,18 @@ async fn the_callers_fault_is_passed_on_and_not_tried_elsewhere() {
 
 #[tokio::test]
 async fn an_upstream_key_goes_to_its_upstream_and_nowhere_else() {
-    let upstream = Upstream::fails("401 Unauthorized", r#"{"error":{"message":"bad key sk-canary-4711"}}"#).await;
+    let upstream = Upstream::fails(
+        "401 Unauthorized",
+        r#"{"error":{"message":"bad key sk-canary-4711"}}"#,
+    )
+    .await;
     let home = Home::with(&format!(
         "models:\n{}",
-        model("first", &upstream, "auth: { type: api_key, key: sk-canary-4711 }")
+        model(
+            "first",
+            &upstream,
+            "auth: { type: api_key, key: sk-canary-4711 }"
+        )
     ));
     let mut daemon = home.start();
     let answer = chat(&daemon, ask("first")).await;
@@ -148,17 +188,31 @@ async fn an_upstream_key_goes_to_its_upstream_and_nowhere_else() {
 
 #[tokio::test]
 async fn models_are_listed_and_found_by_name() {
-    let home = Home::with("models:\n  - { name: a/b, provider: builtin, model: echo }\n  - { name: c, provider: builtin, model: echo }\n");
+    let home = Home::with(
+        "models:\n  - { name: a/b, provider: builtin, model: echo }\n  - { name: c, provider: builtin, model: echo }\n",
+    );
     let daemon = home.start();
     let get = |path: &str| client().get(daemon.url(path)).send();
     let list: Value = get("/v1/models").await.unwrap().json().await.unwrap();
     assert_eq!(list["object"], "list");
-    let names: Vec<_> = list["data"].as_array().unwrap().iter().map(|m| &m["id"]).collect();
+    let names: Vec<_> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| &m["id"])
+        .collect();
     assert_eq!(names, ["a/b", "c"]);
     let one: Value = get("/v1/models/a%2Fb").await.unwrap().json().await.unwrap();
-    assert_eq!((&one["id"], &one["object"]), (&"a/b".into(), &"model".into()));
+    assert_eq!(
+        (&one["id"], &one["object"]),
+        (&"a/b".into(), &"model".into())
+    );
     assert_eq!(get("/v1/models/nope").await.unwrap().status(), 404);
-    let head = client().head(daemon.url("/v1/models")).send().await.unwrap();
+    let head = client()
+        .head(daemon.url("/v1/models"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(head.status(), 200);
     assert!(header(&head, "content-length").parse::<u64>().unwrap() > 50);
 }
@@ -166,7 +220,10 @@ async fn models_are_listed_and_found_by_name() {
 #[tokio::test]
 async fn completions_and_embeddings_go_their_own_paths() {
     let upstream = Upstream::says(r#"{"object":"list","data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":3,"total_tokens":3}}"#).await;
-    let home = Home::with(&format!("models:\n{}", model("vec", &upstream, "kind: embedding")));
+    let home = Home::with(&format!(
+        "models:\n{}",
+        model("vec", &upstream, "kind: embedding")
+    ));
     let daemon = home.start();
     for path in ["embeddings", "completions"] {
         let answer = client()
@@ -178,8 +235,16 @@ async fn completions_and_embeddings_go_their_own_paths() {
         assert_eq!(answer.status(), 200);
     }
     let heads: Vec<_> = upstream.seen().into_iter().map(|seen| seen.head).collect();
-    assert!(heads[0].starts_with("POST /v1/embeddings?x=1 "), "{}", heads[0]);
-    assert!(heads[1].starts_with("POST /v1/completions?x=1 "), "{}", heads[1]);
+    assert!(
+        heads[0].starts_with("POST /v1/embeddings?x=1 "),
+        "{}",
+        heads[0]
+    );
+    assert!(
+        heads[1].starts_with("POST /v1/completions?x=1 "),
+        "{}",
+        heads[1]
+    );
 }
 
 #[tokio::test]
@@ -190,7 +255,11 @@ async fn metrics_count_what_happened() {
         chat(&daemon, ask("e")).await.text().await.unwrap();
     }
     chat(&daemon, ask("unknown-model")).await;
-    let metrics = client().get(daemon.admin_url("/metrics")).send().await.unwrap();
+    let metrics = client()
+        .get(daemon.admin_url("/metrics"))
+        .send()
+        .await
+        .unwrap();
     let metrics = metrics.text().await.unwrap();
     let value = |series: &str| {
         metrics
@@ -198,9 +267,18 @@ async fn metrics_count_what_happened() {
             .find_map(|line| line.strip_prefix(series)?.trim().parse::<f64>().ok())
             .unwrap_or_else(|| panic!("no {series} in {metrics}"))
     };
-    assert_eq!(value(r#"moltbot_requests_total{workspace="default",model="e",status="200"}"#), 3.0);
-    assert_eq!(value(r#"moltbot_requests_total{workspace="default",model="-",status="404"}"#), 1.0);
-    assert_eq!(value(r#"moltbot_model_calls_total{model="e",target="e/0",outcome="ok"}"#), 3.0);
+    assert_eq!(
+        value(r#"moltbot_requests_total{workspace="default",model="e",status="200"}"#),
+        3.0
+    );
+    assert_eq!(
+        value(r#"moltbot_requests_total{workspace="default",model="-",status="404"}"#),
+        1.0
+    );
+    assert_eq!(
+        value(r#"moltbot_model_calls_total{model="e",target="e/0",outcome="ok"}"#),
+        3.0
+    );
     assert_eq!(value(r#"moltbot_target_up{model="e",target="e/0"}"#), 1.0);
     assert!(metrics.contains("moltbot_build_info"));
     assert!(metrics.contains("process_resident_memory_bytes"));
@@ -210,7 +288,10 @@ async fn metrics_count_what_happened() {
 async fn a_key_is_asked_for_where_the_configuration_says_so() {
     let home = Home::init();
     let key = home.read("config/key").trim().to_owned();
-    let home_env = [("server.listen", "127.0.0.1:0"), ("server.admin", "127.0.0.1:0")];
+    let home_env = [
+        ("server.listen", "127.0.0.1:0"),
+        ("server.admin", "127.0.0.1:0"),
+    ];
     for (name, value) in home_env {
         home.ctl(&["config", "set", name, value]).done();
     }
@@ -221,9 +302,22 @@ async fn a_key_is_asked_for_where_the_configuration_says_so() {
     assert_eq!(refused.status(), 401);
     let body: Value = refused.json().await.unwrap();
     assert_eq!(body["error"]["code"], "invalid_api_key", "{body}");
-    assert_eq!(list(client().get(&url).bearer_auth("mb_wrong")).await.status(), 401);
-    assert_eq!(list(client().get(&url).bearer_auth(&key)).await.status(), 200);
-    assert_eq!(list(client().get(&url).header("x-api-key", &key)).await.status(), 200);
+    assert_eq!(
+        list(client().get(&url).bearer_auth("mb_wrong"))
+            .await
+            .status(),
+        401
+    );
+    assert_eq!(
+        list(client().get(&url).bearer_auth(&key)).await.status(),
+        200
+    );
+    assert_eq!(
+        list(client().get(&url).header("x-api-key", &key))
+            .await
+            .status(),
+        200
+    );
     let answer = home.ctl(&["chat", "Good morning"]).done();
     assert!(answer.contains("Good morning"), "{answer}");
 }

@@ -29,7 +29,13 @@ fn floor(name: &str) -> Option<u8> {
 #[test]
 fn a_crate_uses_only_crates_on_lower_floors() {
     let output = Command::new("cargo")
-        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .expect("cargo runs");

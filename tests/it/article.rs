@@ -16,7 +16,10 @@ fn shell(home: &Home, line: &str) -> String {
     let output = Command::new("bash")
         .args(["-c", line])
         .env("MOLTBOT_HOME", home.root())
-        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+        .env(
+            "PATH",
+            format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()),
+        )
         .output()
         .unwrap();
     assert!(output.status.success(), "{line}: {output:?}");
@@ -27,9 +30,18 @@ fn shell(home: &Home, line: &str) -> String {
 fn failover_is_set_as_printed() {
     let home = Home::init();
     shell(&home, "moltbot config set model.failover.enabled true");
-    shell(&home, "moltbot config set model.failover.retry_interval 5000");
-    assert_eq!(shell(&home, "moltbot config get model.failover.enabled").trim(), "true");
-    let interval = shell(&home, "moltbot config get model.failover.retry_interval --file");
+    shell(
+        &home,
+        "moltbot config set model.failover.retry_interval 5000",
+    );
+    assert_eq!(
+        shell(&home, "moltbot config get model.failover.enabled").trim(),
+        "true"
+    );
+    let interval = shell(
+        &home,
+        "moltbot config get model.failover.retry_interval --file",
+    );
     assert_eq!(interval.trim(), "5000");
 }
 
@@ -62,13 +74,18 @@ fn the_channel_example_loads_as_printed_and_says_that_it_is_not_in_use_yet() {
 
 #[test]
 fn logs_are_shown_as_printed() {
-    let home = Home::with("models:\n  - { name: code-generator, provider: builtin, model: script, params: { fail: 500 } }\n");
+    let home = Home::with(
+        "models:\n  - { name: code-generator, provider: builtin, model: script, params: { fail: 500 } }\n",
+    );
     let daemon = home.start();
     let asked = home.ctl(&["chat", "--model", "code-generator", "hi"]);
     assert_eq!(asked.code, 1, "{asked:?}");
     daemon.stop();
     let errors = shell(&home, "moltbot logs --level error");
     assert!(errors.contains("code-generator"), "{errors}");
-    let followed = shell(&home, "timeout 2 moltbot logs --model code-generator --follow || test $? = 124");
+    let followed = shell(
+        &home,
+        "timeout 2 moltbot logs --model code-generator --follow || test $? = 124",
+    );
     assert!(followed.contains("code-generator"), "{followed}");
 }

@@ -55,9 +55,15 @@ async fn odd_but_possible_json_does_no_harm() {
         let status = chat(&daemon, body).await.status().as_u16();
         assert!(matches!(status, 200 | 400), "{status}");
     }
-    let (status, error) = error(chat(&daemon, r#"{"model":"gpt-main","model":"other"}"#).await).await;
+    let (status, error) =
+        error(chat(&daemon, r#"{"model":"gpt-main","model":"other"}"#).await).await;
     assert_eq!(status, 400, "{error}");
-    assert!(chat(&daemon, crate::ask("gpt-main")).await.status().is_success());
+    assert!(
+        chat(&daemon, crate::ask("gpt-main"))
+            .await
+            .status()
+            .is_success()
+    );
 }
 
 #[tokio::test]
@@ -66,14 +72,21 @@ async fn an_unknown_model_names_the_near_ones() {
     let daemon = home.start();
     let (status, error) = error(chat(&daemon, crate::ask("gpt-mian")).await).await;
     assert_eq!((status, &error["code"]), (404, &"model_not_found".into()));
-    assert!(error["message"].as_str().unwrap().contains("gpt-main"), "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains("gpt-main"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn wrong_paths_methods_types_and_codings_are_named() {
     let home = home();
     let daemon = home.start();
-    let get = client().get(daemon.url("/v1/chat/completions")).send().await.unwrap();
+    let get = client()
+        .get(daemon.url("/v1/chat/completions"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(get.headers()["allow"], "POST");
     assert_eq!(error(get).await.0, 405);
     let path = client().get(daemon.url("/nothing")).send().await.unwrap();
@@ -85,8 +98,16 @@ async fn wrong_paths_methods_types_and_codings_are_named() {
             .body(crate::ask("gpt-main"))
             .send()
     };
-    assert_eq!(error(post("content-type", "text/plain").await.unwrap()).await.0, 415);
-    assert_eq!(error(post("content-encoding", "br").await.unwrap()).await.0, 415);
+    assert_eq!(
+        error(post("content-type", "text/plain").await.unwrap())
+            .await
+            .0,
+        415
+    );
+    assert_eq!(
+        error(post("content-encoding", "br").await.unwrap()).await.0,
+        415
+    );
 }
 
 #[tokio::test]
@@ -99,13 +120,20 @@ async fn a_body_over_the_limit_is_refused() {
     let daemon = home.start();
     let (status, error) = error(chat(&daemon, vec![b' '; 2000]).await).await;
     assert_eq!(status, 413, "{error}");
-    assert!(error["message"].as_str().unwrap().contains("server.limits.body"));
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("server.limits.body")
+    );
 }
 
 /// Sends raw bytes and gives what comes back until the connection closes.
 fn raw(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -118,13 +146,19 @@ async fn ambiguous_http_is_refused_and_the_connection_closed() {
     let daemon = home.start();
     let start = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n";
     for (head, status) in [
-        ("content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
+        (
+            "content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "400",
+        ),
         ("content-length: 2\r\ncontent-length: 3\r\n\r\n{}", "400"),
         ("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n", "400"),
         ("bad header\r\n\r\n", "400"),
     ] {
         let answer = raw(daemon.listen(), &format!("{start}{head}"));
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head:?}: {answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{head:?}: {answer}"
+        );
     }
     let many = (0..200).fold(String::new(), |all, n| format!("{all}x-{n}: 1\r\n"));
     let answer = raw(daemon.listen(), &format!("{start}{many}\r\n"));
@@ -136,10 +170,19 @@ async fn a_foreign_page_can_not_use_a_daemon_without_keys() {
     let home = home();
     let daemon = home.start();
     let with = |name: &'static str, value: &'static str| {
-        client().get(daemon.url("/v1/models")).header(name, value).send()
+        client()
+            .get(daemon.url("/v1/models"))
+            .header(name, value)
+            .send()
     };
     assert_eq!(with("host", "evil.example").await.unwrap().status(), 403);
-    assert_eq!(with("origin", "https://evil.example").await.unwrap().status(), 403);
+    assert_eq!(
+        with("origin", "https://evil.example")
+            .await
+            .unwrap()
+            .status(),
+        403
+    );
 }
 
 #[test]
@@ -147,14 +190,23 @@ fn a_wrong_start_is_one_sentence_with_the_cure() {
     let home = home();
     let daemon = home.start();
     let second = home.moltbotd(&[]).failed(1);
-    assert!(second.lines().count() == 1 && second.contains("already"), "{second}");
+    assert!(
+        second.lines().count() == 1 && second.contains("already"),
+        "{second}"
+    );
     let other = Home::empty();
     other.write(
         "config/gateway.yaml",
-        &format!("server: {{ listen: \"{}\", admin: \"127.0.0.1:0\", auth: none }}\n", daemon.listen()),
+        &format!(
+            "server: {{ listen: \"{}\", admin: \"127.0.0.1:0\", auth: none }}\n",
+            daemon.listen()
+        ),
     );
     let taken = other.moltbotd(&[]).failed(1);
-    assert!(taken.lines().count() == 1 && taken.contains("server.listen"), "{taken}");
+    assert!(
+        taken.lines().count() == 1 && taken.contains("server.listen"),
+        "{taken}"
+    );
     let nothing = Home::empty().moltbotd(&["--check"]).failed(78);
     assert!(nothing.contains("moltctl init"), "{nothing}");
 }

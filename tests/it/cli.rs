@@ -7,14 +7,24 @@ const TWO: &str = "# about models\nmodels:\n  - name: a # first\n    provider: b
 #[test]
 fn set_and_unset_keep_comments_and_order_with_the_daemon_up_and_down() {
     let home = Home::with(TWO);
-    home.ctl(&["config", "set", "models.a.fallback", "b"]).done();
+    home.ctl(&["config", "set", "models.a.fallback", "b"])
+        .done();
     let down = home.read("config/gateway.yaml");
     home.ctl(&["config", "unset", "models.a.fallback"]).done();
     let daemon = home.start();
-    home.ctl(&["config", "set", "models.a.fallback", "b"]).done();
+    home.ctl(&["config", "set", "models.a.fallback", "b"])
+        .done();
     assert_eq!(home.read("config/gateway.yaml"), down);
-    assert!(down.contains("# about models") && down.contains("name: a # first"), "{down}");
-    assert_eq!(home.ctl(&["config", "get", "models.a.fallback"]).done().trim(), "b");
+    assert!(
+        down.contains("# about models") && down.contains("name: a # first"),
+        "{down}"
+    );
+    assert_eq!(
+        home.ctl(&["config", "get", "models.a.fallback"])
+            .done()
+            .trim(),
+        "b"
+    );
     drop(daemon);
 }
 
@@ -29,7 +39,9 @@ fn an_invalid_change_writes_nothing() {
         ["models.a.fallback", "a"],
         ["cache.enabled", "true"],
     ] {
-        let said = home.ctl(&["config", "set", change[0], change[1]]).failed(78);
+        let said = home
+            .ctl(&["config", "set", change[0], change[1]])
+            .failed(78);
         assert!(!said.is_empty());
     }
     assert_eq!(home.read("config/gateway.yaml"), before);
@@ -62,7 +74,10 @@ fn the_origin_of_each_value_is_named() {
             .find(|line| line.starts_with(&format!("{key} = ")))
             .unwrap_or_else(|| panic!("no {key} in {shown}"))
     };
-    assert!(line("models.a.provider").contains("gateway.yaml:5"), "{shown}");
+    assert!(
+        line("models.a.provider").contains("gateway.yaml:5"),
+        "{shown}"
+    );
     assert!(line("region").contains("MOLTBOT_REGION"), "{shown}");
     assert!(line("server.workers").contains("default"), "{shown}");
 }
@@ -70,11 +85,26 @@ fn the_origin_of_each_value_is_named() {
 #[test]
 fn models_are_added_shown_tried_and_removed() {
     let home = Home::with(TWO);
-    home.ctl(&["model", "add", "c", "--provider", "builtin", "--model", "echo", "--fallback", "a"]).done();
+    home.ctl(&[
+        "model",
+        "add",
+        "c",
+        "--provider",
+        "builtin",
+        "--model",
+        "echo",
+        "--fallback",
+        "a",
+    ])
+    .done();
     let listed = home.ctl(&["model", "list", "--output", "json"]).json();
     assert_eq!(listed[2]["name"], "c");
     let tested = home.ctl(&["model", "test", "c", "--output", "json"]).json();
-    assert_eq!((&tested["ok"], &tested["served"]), (&true.into(), &"c".into()), "{tested}");
+    assert_eq!(
+        (&tested["ok"], &tested["served"]),
+        (&true.into(), &"c".into()),
+        "{tested}"
+    );
     let daemon = home.start();
     let shown = home.ctl(&["model", "show", "c", "--output", "json"]).json();
     assert_eq!(shown["status"]["state"], "up", "{shown}");
@@ -92,11 +122,22 @@ fn status_has_the_fields_of_the_contract_and_needs_a_daemon() {
     assert_eq!(home.ctl(&["config", "reload"]).code, 3);
     let daemon = home.start();
     let status = home.ctl(&["status", "--output", "json"]).json();
-    for field in ["version", "ready", "uptime_s", "config", "models", "channels", "safe_mode"] {
+    for field in [
+        "version",
+        "ready",
+        "uptime_s",
+        "config",
+        "models",
+        "channels",
+        "safe_mode",
+    ] {
         assert!(!status[field].is_null(), "no {field} in {status}");
     }
     let target = &status["models"][0]["targets"][0];
-    assert_eq!((&target["target"], &target["state"]), (&"a/0".into(), &"up".into()));
+    assert_eq!(
+        (&target["target"], &target["state"]),
+        (&"a/0".into(), &"up".into())
+    );
     drop(daemon);
 }
 
@@ -106,17 +147,36 @@ fn wrong_use_is_2_and_every_help_has_an_example() {
     assert_eq!(home.ctl(&["no-such-command"]).code, 2);
     assert_eq!(home.ctl(&["config", "set", "one"]).code, 2);
     for command in [
-        vec!["init"], vec!["status"], vec!["chat"], vec!["logs"], vec!["completions"], vec!["man"],
-        vec!["config", "get"], vec!["config", "set"], vec!["config", "unset"], vec!["config", "show"],
-        vec!["config", "validate"], vec!["config", "schema"], vec!["config", "diff"],
-        vec!["config", "reload"], vec!["config", "rollback"], vec!["model", "list"],
-        vec!["model", "show"], vec!["model", "add"], vec!["model", "remove"], vec!["model", "test"],
+        vec!["init"],
+        vec!["status"],
+        vec!["chat"],
+        vec!["logs"],
+        vec!["completions"],
+        vec!["man"],
+        vec!["config", "get"],
+        vec!["config", "set"],
+        vec!["config", "unset"],
+        vec!["config", "show"],
+        vec!["config", "validate"],
+        vec!["config", "schema"],
+        vec!["config", "diff"],
+        vec!["config", "reload"],
+        vec!["config", "rollback"],
+        vec!["model", "list"],
+        vec!["model", "show"],
+        vec!["model", "add"],
+        vec!["model", "remove"],
+        vec!["model", "test"],
         vec!["model", "switch"],
     ] {
         let help = home.ctl(&[command.as_slice(), &["-h"]].concat()).done();
         assert!(help.contains("Example"), "{command:?}: {help}");
     }
-    assert!(home.ctl(&["completions", "bash"]).done().contains("moltctl"));
+    assert!(
+        home.ctl(&["completions", "bash"])
+            .done()
+            .contains("moltctl")
+    );
     assert!(home.ctl(&["man"]).done().contains(".TH moltctl"));
 }
 
@@ -125,7 +185,10 @@ fn init_makes_a_home_once_and_keeps_what_is_there() {
     let home = Home::init();
     use std::os::unix::fs::PermissionsExt;
     for secret in ["config/key", "models/auth.json"] {
-        let mode = std::fs::metadata(home.path(secret)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(home.path(secret))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
     home.moltbotd(&["--check"]).done();
@@ -143,15 +206,26 @@ fn the_admin_listener_asks_for_its_token_and_the_data_plane_has_no_admin() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let status = |url: String, token: String| async move {
-            let answer = crate::client().get(url).bearer_auth(token).send().await.unwrap();
+            let answer = crate::client()
+                .get(url)
+                .bearer_auth(token)
+                .send()
+                .await
+                .unwrap();
             answer.status().as_u16()
         };
         let token = home.read("run/admin.token").trim().to_owned();
         let url = daemon.admin_url("/admin/v1/status");
         assert_eq!(status(url.clone(), "wrong".to_owned()).await, 401);
         assert_eq!(status(url, token.clone()).await, 200);
-        assert_eq!(status(daemon.admin_url("/healthz"), String::new()).await, 200);
-        assert_eq!(status(daemon.url("/admin/v1/status"), token.clone()).await, 404);
+        assert_eq!(
+            status(daemon.admin_url("/healthz"), String::new()).await,
+            200
+        );
+        assert_eq!(
+            status(daemon.url("/admin/v1/status"), token.clone()).await,
+            404
+        );
         assert_eq!(status(daemon.url("/metrics"), token).await, 404);
     });
 }
@@ -166,5 +240,8 @@ fn the_log_level_is_changed_at_run_time() {
     home.ctl(&["chat", "--model", "b", "loud please"]).done();
     std::thread::sleep(std::time::Duration::from_millis(300));
     let lines = home.ctl(&["logs", "--output", "json"]).done();
-    assert!(lines.contains("\"model\":\"b\"") && !lines.contains("\"model\":\"a\""), "{lines}");
+    assert!(
+        lines.contains("\"model\":\"b\"") && !lines.contains("\"model\":\"a\""),
+        "{lines}"
+    );
 }

@@ -47,7 +47,11 @@ fn the_five_things_to_try_work_and_the_home_is_removed() {
     assert!(outputs[1].ends_with("data: [DONE]\n\n"), "{}", outputs[1]);
     assert!(!outputs[2].trim().is_empty());
     assert!(outputs[3].contains("first"), "{}", outputs[3]);
-    assert!(outputs[4].contains("x-moltbot-model: second"), "{}", outputs[4]);
+    assert!(
+        outputs[4].contains("x-moltbot-model: second"),
+        "{}",
+        outputs[4]
+    );
     assert!(started.as_secs() < 10, "{started:?}");
     let left: Vec<_> = std::fs::read_dir(folder.root()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");

@@ -26,9 +26,16 @@ fn home() -> Home {
 }
 
 fn messages(home: &Home, filter: &[&str]) -> Vec<String> {
-    let out = home.ctl(&[&["logs", "--output", "json"], filter].concat()).done();
+    let out = home
+        .ctl(&[&["logs", "--output", "json"], filter].concat())
+        .done();
     out.lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["msg"].as_str().unwrap().to_owned())
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["msg"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect()
 }
 
@@ -39,7 +46,10 @@ fn lines_are_filtered_across_files_in_time_order() {
     assert_eq!(messages(&home, &["--level", "warn"]), ["newer", "newest"]);
     assert_eq!(messages(&home, &["--level", "error"]), ["newest"]);
     assert_eq!(messages(&home, &["--model", "a"]), ["old", "newest"]);
-    assert_eq!(messages(&home, &["--model", "spare"]), ["old", "newer", "newest"]);
+    assert_eq!(
+        messages(&home, &["--model", "spare"]),
+        ["old", "newer", "newest"]
+    );
     assert_eq!(messages(&home, &["--grep", "^.*new.r"]), ["newer"]);
     assert_eq!(messages(&home, &["--since", "1h"]), [""; 0]);
     assert_eq!(messages(&home, &["--since", "3650d"]).len(), 3);
@@ -86,7 +96,10 @@ fn log_files_are_for_their_owner_alone() {
     let daemon = home.start();
     home.ctl(&["chat", "hi"]).done();
     daemon.stop();
-    let files: Vec<_> = std::fs::read_dir(home.path("logs")).unwrap().map(|f| f.unwrap()).collect();
+    let files: Vec<_> = std::fs::read_dir(home.path("logs"))
+        .unwrap()
+        .map(|f| f.unwrap())
+        .collect();
     assert!(!files.is_empty());
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);

@@ -9,12 +9,17 @@ use serde_json::Value;
 
 use crate::{ask, chat, client, header};
 
-const ONE: &str = "models:\n  - { name: m, provider: builtin, model: script, params: { text: one } }\n";
-const TWO: &str = "models:\n  - { name: m, provider: builtin, model: script, params: { text: two } }\n";
+const ONE: &str =
+    "models:\n  - { name: m, provider: builtin, model: script, params: { text: one } }\n";
+const TWO: &str =
+    "models:\n  - { name: m, provider: builtin, model: script, params: { text: two } }\n";
 
 async fn says(daemon: &Daemon) -> String {
     let body: Value = chat(daemon, ask("m")).await.json().await.unwrap();
-    body["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
+    body["choices"][0]["message"]["content"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 async fn until_it_says(daemon: &Daemon, text: &str) {
@@ -45,15 +50,37 @@ async fn an_invalid_file_changes_nothing_and_is_reported() {
         let status = home.ctl(&["status", "--output", "json"]).json();
         (status["config"]["result"] == "rejected").then_some(status)
     });
-    assert!(status["config"]["problems"][0].as_str().unwrap().contains("gateway.yaml:"), "{status}");
+    assert!(
+        status["config"]["problems"][0]
+            .as_str()
+            .unwrap()
+            .contains("gateway.yaml:"),
+        "{status}"
+    );
     assert_eq!(status["config"]["generation"], 1);
     assert_eq!(says(&daemon).await, "one");
-    let metrics = client().get(daemon.admin_url("/metrics")).send().await.unwrap();
+    let metrics = client()
+        .get(daemon.admin_url("/metrics"))
+        .send()
+        .await
+        .unwrap();
     let metrics = metrics.text().await.unwrap();
-    assert!(metrics.contains("moltbot_config_reload_total{result=\"rejected\"} 1"), "{metrics}");
-    let ready = client().get(daemon.admin_url("/readyz")).send().await.unwrap();
+    assert!(
+        metrics.contains("moltbot_config_reload_total{result=\"rejected\"} 1"),
+        "{metrics}"
+    );
+    let ready = client()
+        .get(daemon.admin_url("/readyz"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(ready.status(), 200);
-    assert!(daemon.log().iter().any(|line| line["msg"].as_str().unwrap_or("").contains("gateway.yaml")));
+    assert!(
+        daemon
+            .log()
+            .iter()
+            .any(|line| line["msg"].as_str().unwrap_or("").contains("gateway.yaml"))
+    );
     std::fs::write(home.path("config/gateway.yaml"), "").unwrap();
     assert_eq!(home.ctl(&["config", "reload"]).code, 78);
     assert_eq!(says(&daemon).await, "one");
@@ -71,11 +98,16 @@ async fn reloads_under_load_lose_no_request() {
         load.spawn(async move {
             let client = client();
             while !over.load(Ordering::Relaxed) {
-                let request = client.post(daemon.url("/v1/chat/completions")).body(ask("m"));
+                let request = client
+                    .post(daemon.url("/v1/chat/completions"))
+                    .body(ask("m"));
                 let answer = request.send().await.expect("an answer");
                 assert_eq!(answer.status(), 200);
                 let body: Value = answer.json().await.unwrap();
-                let text = body["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+                let text = body["choices"][0]["message"]["content"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned();
                 assert!(text == "one" || text == "two", "{text}");
                 calls.fetch_add(1, Ordering::Relaxed);
             }
@@ -123,7 +155,10 @@ async fn a_model_is_switched_and_switched_back() {
     home.ctl(&["model", "switch", "m", "--to", "m"]).done();
     assert_eq!(says(&daemon).await, "one");
     assert!(home.read("config/gateway.yaml").contains("# the good one"));
-    assert_eq!(home.ctl(&["model", "switch", "m", "--to", "nobody"]).code, 4);
+    assert_eq!(
+        home.ctl(&["model", "switch", "m", "--to", "nobody"]).code,
+        4
+    );
 }
 
 #[tokio::test]

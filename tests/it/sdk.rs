@@ -27,8 +27,18 @@ async fn run(program: impl AsRef<std::ffi::OsStr>, script: &str, more: &[(&str, 
     let server = ModelServer::start(&[]).await;
     let embeddings = ModelServer::start(&["--embedding"]).await;
     let (home, daemon) = served(&server).await;
-    home.ctl(&["model", "add", "vectors", "--endpoint", &embeddings.url(), "--model", "smol", "--kind", "embedding"])
-        .done();
+    home.ctl(&[
+        "model",
+        "add",
+        "vectors",
+        "--endpoint",
+        &embeddings.url(),
+        "--model",
+        "smol",
+        "--kind",
+        "embedding",
+    ])
+    .done();
     let mut daemon = daemon;
     let base = daemon.url("/v1");
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/sdk/");
@@ -46,7 +56,11 @@ async fn run(program: impl AsRef<std::ffi::OsStr>, script: &str, more: &[(&str, 
     );
     // The SDK's cancelled stream took its upstream call along.
     daemon.wait_for(|daemon| {
-        daemon.log().iter().any(|line| line["model"] == "slow" && line["error"] == "cancelled").then_some(())
+        daemon
+            .log()
+            .iter()
+            .any(|line| line["model"] == "slow" && line["error"] == "cancelled")
+            .then_some(())
     });
 }
 
@@ -58,5 +72,10 @@ async fn the_python_sdk_works_unmodified() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_sdk_works_unmodified() {
     let modules = tools().join("sdk/node_modules").display().to_string();
-    run("node", "openai_sdk.mjs", &[("MOLTBOT_NODE_MODULES", modules)]).await;
+    run(
+        "node",
+        "openai_sdk.mjs",
+        &[("MOLTBOT_NODE_MODULES", modules)],
+    )
+    .await;
 }

@@ -142,7 +142,9 @@ impl Home {
     /// A program of ours with this home and a clean environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(built(program));
-        command.env("MOLTBOT_HOME", self.root()).stdin(Stdio::null());
+        command
+            .env("MOLTBOT_HOME", self.root())
+            .stdin(Stdio::null());
         command
     }
 }
@@ -150,6 +152,9 @@ impl Home {
 /// A program of the workspace: built beside the test itself.
 pub(crate) fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/PROFILE/deps");
     profile.join(program)
 }

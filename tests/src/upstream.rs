@@ -56,7 +56,8 @@ impl Upstream {
 
     /// A stream of these bytes.
     pub async fn streams(body: &str) -> Self {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
         Self::answers(format!("{head}{body}")).await
     }
 
@@ -92,7 +93,12 @@ async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Vec<Recorded>>>, answer: A
     let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
     let length: usize = text
         .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length: ")?
+                .parse()
+                .ok()
+        })
         .unwrap_or(0);
     while bytes.len() < head + length {
         match stream.read_buf(&mut bytes).await {

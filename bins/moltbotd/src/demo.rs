@@ -22,12 +22,12 @@ impl Demo {
                 let folder = tempfile::Builder::new()
                     .prefix("moltbot-demo-")
                     .tempdir()
-                    .map_err(StartError::runtime)?;
+                    .map_err(StartError::other)?;
                 (folder.path().to_owned(), Some(folder))
             }
         };
-        let home = Home::resolve(Some(root)).map_err(StartError::home)?;
-        moltbot_config::demo(&home).map_err(StartError::home)?;
+        let home = Home::resolve(Some(root)).map_err(StartError::other)?;
+        moltbot_config::demo(&home).map_err(StartError::other)?;
         Ok(Self {
             home,
             folder: folder,
@@ -57,7 +57,11 @@ impl Demo {
    {ctl} --home {home} config set models.first.params.fail 503 && curl -si http://{listen}/v1/chat/completions -H 'content-type: application/json' -d '{{"model":"first","messages":[{{"role":"user","content":"Hello"}}]}}'
 
 Ctrl-C ends the demo{}."#,
-            if self.folder.is_some() { " and removes its home" } else { "" }
+            if self.folder.is_some() {
+                " and removes its home"
+            } else {
+                ""
+            }
         );
     }
 }

@@ -16,7 +16,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// One endpoint in front of many models.
 #[derive(Parser)]
 #[command(name = "moltbotd", version)]
-#[command(after_help = "Examples:\n  moltbotd --demo\n  moltbotd --home ./home --check\n  moltbotd --home ./home")]
+#[command(
+    after_help = "Examples:\n  moltbotd --demo\n  moltbotd --home ./home --check\n  moltbotd --home ./home"
+)]
 struct Cli {
     /// The home to serve [default: $MOLTBOT_HOME, else ~/.moltbot]
     #[arg(long, value_name = "DIR")]
@@ -46,9 +48,9 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
         let demo = demo::Demo::make(cli.home)?;
         return serve(&demo.home, Some(&demo));
     }
-    let home = Home::resolve(cli.home).map_err(StartError::home)?;
+    let home = Home::resolve(cli.home).map_err(StartError::other)?;
     if cli.check {
-        let notices = moltbot_gateway::check(&home, &Overrides::from_env())?;
+        let notices = moltbot_gateway::check(&home, &Overrides::from_process(Vec::new()))?;
         for notice in notices {
             eprintln!("{notice}");
         }
@@ -59,7 +61,7 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
 }
 
 fn serve(home: &Home, demo: Option<&demo::Demo>) -> Result<ExitCode, StartError> {
-    let overrides = Overrides::from_env();
+    let overrides = Overrides::from_process(Vec::new());
     let prepared = Gateway::prepare(home.clone(), overrides)?;
     let mut builder = match prepared.workers() {
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -69,10 +71,10 @@ fn serve(home: &Home, demo: Option<&demo::Demo>) -> Result<ExitCode, StartError>
             builder
         }
     };
-    let runtime = builder.enable_all().build().map_err(StartError::runtime)?;
+    let runtime = builder.enable_all().build().map_err(StartError::other)?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let gateway = prepared.start().await?;
+        let gateway = prepared.start_installed().await?;
         match demo {
             Some(demo) => demo.greet(gateway.listen()),
             None => eprintln!(
@@ -95,7 +97,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, StartError> {
-        let listen = |kind| signal(kind).map_err(StartError::runtime);
+        let listen = |kind| signal(kind).map_err(StartError::other);
         Ok(Self {
             reload: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,

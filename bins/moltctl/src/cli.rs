@@ -6,8 +6,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Drives a MoltBot home: its configuration, models, logs and daemon.
 #[derive(Parser)]
-#[command(name = "moltctl", version, propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "Examples:\n  moltctl init\n  moltctl status\n  moltctl chat --model primary-model")]
+#[command(
+    name = "moltctl",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Examples:\n  moltctl init\n  moltctl status\n  moltctl chat --model primary-model"
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -54,7 +61,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  moltctl status --output json")]
     Status,
     /// Talk to a model; /quit ends, /new forgets
-    #[command(after_help = "Examples:\n  moltctl chat --model primary-model\n  echo 'Say hello' | moltctl chat")]
+    #[command(
+        after_help = "Examples:\n  moltctl chat --model primary-model\n  echo 'Say hello' | moltctl chat"
+    )]
     Chat {
         /// The model [default: the first one of the configuration]
         #[arg(long, short, value_name = "NAME")]
@@ -64,13 +73,21 @@ pub(crate) enum Command {
         text: Vec<String>,
     },
     /// Read and change config/gateway.yaml
-    #[command(subcommand, after_help = "Example:\n  moltctl config set model.failover.enabled true")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl config set model.failover.enabled true"
+    )]
     Config(Config),
     /// List, add, try and switch models
-    #[command(subcommand, after_help = "Example:\n  moltctl model switch primary-model --to secondary-model")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl model switch primary-model --to secondary-model"
+    )]
     Model(Model),
     /// Show log lines
-    #[command(after_help = "Examples:\n  moltctl logs --level error --since 1h\n  moltctl logs --model code-generator --follow")]
+    #[command(
+        after_help = "Examples:\n  moltctl logs --level error --since 1h\n  moltctl logs --model code-generator --follow"
+    )]
     Logs(Logs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  moltctl completions bash > /etc/bash_completion.d/moltctl")]
@@ -95,7 +112,9 @@ pub(crate) enum Config {
         file: bool,
     },
     /// Change a value; comments and order stay
-    #[command(after_help = "Examples:\n  moltctl config set model.failover.retry_interval 5000\n  moltctl config set models.primary-model.fallback secondary-model")]
+    #[command(
+        after_help = "Examples:\n  moltctl config set model.failover.retry_interval 5000\n  moltctl config set models.primary-model.fallback secondary-model"
+    )]
     Set {
         /// The key, its parts joined by dots; a model by its name
         key: String,
@@ -145,7 +164,9 @@ pub(crate) enum Model {
         name: String,
     },
     /// Add a model to gateway.yaml
-    #[command(after_help = "Example:\n  moltctl model add offline-model --endpoint http://internal-proxy:8080/v1 --fallback echo")]
+    #[command(
+        after_help = "Example:\n  moltctl model add offline-model --endpoint http://internal-proxy:8080/v1 --fallback echo"
+    )]
     Add {
         /// Its name
         name: String,
@@ -181,7 +202,9 @@ pub(crate) enum Model {
         name: String,
     },
     /// Let another model answer for a model, without losing a call
-    #[command(after_help = "Examples:\n  moltctl model switch primary-model --to secondary-model\n  moltctl model switch primary-model --to primary-model   (takes it back)")]
+    #[command(
+        after_help = "Examples:\n  moltctl model switch primary-model --to secondary-model\n  moltctl model switch primary-model --to primary-model   (takes it back)"
+    )]
     Switch {
         /// The model that callers name
         name: String,

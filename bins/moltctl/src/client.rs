@@ -89,13 +89,13 @@ impl Client {
             }
         };
         if !answer.status().is_success() {
-            let refusal: Refusal = serde_json::from_slice(answer.body()).map_err(|_| {
-                Failure::failed(format!("the daemon answered {}", answer.status()))
-            })?;
+            let refusal: Refusal = serde_json::from_slice(answer.body())
+                .map_err(|_| Failure::failed(format!("the daemon answered {}", answer.status())))?;
             return Err(Failure::new(refusal.exit, refusal.error));
         }
-        serde_json::from_slice(answer.body())
-            .map_err(|error| Failure::failed(format!("the daemon's answer is not understood: {error}")))
+        serde_json::from_slice(answer.body()).map_err(|error| {
+            Failure::failed(format!("the daemon's answer is not understood: {error}"))
+        })
     }
 }
 
@@ -113,11 +113,16 @@ where
         .map_err(lost)?;
     let mut request = request.map(Full::new);
     let headers = request.headers_mut();
-    headers.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+    headers
+        .entry(HOST)
+        .or_insert(HeaderValue::from_static("localhost"));
     headers
         .entry(CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("application/json"));
-    #[expect(clippy::disallowed_methods, reason = "it ends with the connection, or with the process")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the connection, or with the process"
+    )]
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(lost)
 }

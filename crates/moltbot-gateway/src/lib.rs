@@ -1,3 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
+mod caller;
+mod gateway;
+mod http;
+mod live;
+mod lock;
+mod record;
+mod runtime;
 pub mod server;
+mod snapshot;
+mod stack;
+mod status;
+mod target;
+
+pub use admin::{Admin, request as admin_request};
+pub use gateway::{Gateway, Prepared, StartError, check};
+pub use lock::HomeLock;

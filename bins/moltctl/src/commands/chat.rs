@@ -71,7 +71,7 @@ impl Chat {
     async fn open(context: &Context, model: Option<String>) -> Result<Self, Failure> {
         let home = context.client.home();
         let down = || Failure::unreachable("the daemon is not running; start it with `moltbotd`");
-        let bound = std::fs::read(home.run().join("moltbotd.json")).map_err(|_| down())?;
+        let bound = std::fs::read(home.run_file()).map_err(|_| down())?;
         let bound: Value = serde_json::from_slice(&bound).map_err(|_| down())?;
         let listen = bound["listen"].as_str().ok_or_else(down)?.to_owned();
         let key = match std::env::var("MOLTBOT_KEY") {
@@ -92,7 +92,9 @@ impl Chat {
             let models: Value = serde_json::from_slice(&models).unwrap_or_default();
             chat.model = models["data"][0]["id"]
                 .as_str()
-                .ok_or_else(|| Failure::failed("no model is configured; see `moltctl model add -h`"))?
+                .ok_or_else(|| {
+                    Failure::failed("no model is configured; see `moltctl model add -h`")
+                })?
                 .to_owned();
         }
         Ok(chat)
@@ -106,7 +108,8 @@ impl Chat {
         println!();
         match answer {
             Ok(answer) => {
-                self.turns.push(json!({ "role": "assistant", "content": answer }));
+                self.turns
+                    .push(json!({ "role": "assistant", "content": answer }));
                 Ok(())
             }
             Err(failure) => {
@@ -117,14 +120,18 @@ impl Chat {
     }
 
     async fn stream(&self, body: Bytes) -> Result<String, Failure> {
-        let mut body = self.send(Method::POST, "/v1/chat/completions", body).await?;
+        let mut body = self
+            .send(Method::POST, "/v1/chat/completions", body)
+            .await?;
         let mut splitter = OPENAI.splitter(Operation::Chat);
         let mut answer = String::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(cut)?.into_data() else {
                 continue;
             };
-            let frames = splitter.push(data).map_err(|e| Failure::failed(e.to_string()))?;
+            let frames = splitter
+                .push(data)
+                .map_err(|e| Failure::failed(e.to_string()))?;
             for (raw, _) in frames.iter().flat_map(|frames| frames.iter()) {
                 let text = event(&raw)?;
                 print!("{text}");
@@ -132,7 +139,9 @@ impl Chat {
                 answer.push_str(&text);
             }
         }
-        splitter.finish().map_err(|e| Failure::failed(e.to_string()))?;
+        splitter
+            .finish()
+            .map_err(|e| Failure::failed(e.to_string()))?;
         Ok(answer)
     }
 
@@ -155,7 +164,9 @@ impl Chat {
         }
         let body = answer.into_body().collect().await.map_err(cut)?.to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let words = body["error"]["message"].as_str().unwrap_or("the daemon refused");
+        let words = body["error"]["message"]
+            .as_str()
+            .unwrap_or("the daemon refused");
         Err(Failure::failed(words))
     }
 }

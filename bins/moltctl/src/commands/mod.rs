@@ -61,7 +61,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Chat { model, text } => chat::run(&context, model, text.join(" ")).await,
         Command::Config(command) => config::run(&context, command).await,
         Command::Model(command) => model::run(&context, command).await,
-        Command::Logs(logs) => logs::run(&context, logs).await,
+        Command::Logs(logs) => logs::run(&context, &logs),
         Command::Completions { .. } | Command::Man => Ok(()),
     }
 }

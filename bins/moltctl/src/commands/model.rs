@@ -116,11 +116,17 @@ async fn list(context: &Context) -> Result<(), Failure> {
             },
         ]
     });
-    output::table(["MODEL", "KIND", "PROVIDER", "STATE", "TARGETS", "FALLBACK"], rows)
+    output::table(
+        ["MODEL", "KIND", "PROVIDER", "STATE", "TARGETS", "FALLBACK"],
+        rows,
+    )
 }
 
 async fn show(context: &Context, name: &str) -> Result<(), Failure> {
-    let model: Listed = context.client.get(&format!("models/{}", part(name))).await?;
+    let model: Listed = context
+        .client
+        .get(&format!("models/{}", part(name)))
+        .await?;
     if context.json() {
         return output::json(&model);
     }

@@ -16,7 +16,7 @@ pub(super) fn man() -> Result<(), Failure> {
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
     for command in Cli::command().get_subcommands() {
         let name = format!("moltctl-{}", command.get_name());
-        clap_mangen::Man::new(command.clone().name(name)).render(&mut page)?;
+        clap_mangen::Man::new(command.clone().display_name(name)).render(&mut page)?;
     }
     crate::output::raw(&page)
 }

@@ -1,0 +1,206 @@
+//! The admin service: what operators ask and change. `moltctl` speaks to nothing else.
+//!
+//! A running daemon serves it on its admin listener and on a socket; with the daemon down, `moltctl`
+//! runs the same service in its own process over the locked home. What only a running daemon can
+//! answer is then refused with exit code 3.
+
+mod config;
+mod listener;
+mod models;
+mod status;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use moltbot_config::Home;
+use moltbot_types::admin::Failure;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+pub(crate) use listener::{AdminDoor, write_private, write_token};
+
+use crate::live::Live;
+use crate::runtime::Runtime;
+
+/// The admin service over one home.
+#[derive(Clone)]
+pub struct Admin {
+    home: Home,
+    daemon: Option<Daemon>,
+}
+
+/// What only a running daemon has.
+#[derive(Clone)]
+pub(crate) struct Daemon {
+    pub(crate) live: Arc<Live>,
+    pub(crate) rt: Arc<Runtime>,
+    pub(crate) begun: Instant,
+}
+
+/// Why an admin request failed: the status, the words, the exit code of `moltctl`.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    failure: Failure,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, exit: u8, error: impl Into<String>) -> Self {
+        Self {
+            status,
+            failure: Failure {
+                error: error.into(),
+                exit,
+            },
+        }
+    }
+
+    /// It went wrong: exit 1.
+    fn failed(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, 1, error)
+    }
+
+    /// The request makes no sense: exit 2.
+    fn usage(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 2, error)
+    }
+
+    /// There is no such thing: exit 4.
+    fn missing(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, 4, error)
+    }
+
+    /// The configuration is or would be invalid: exit 78.
+    fn invalid(error: impl ToString) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, 78, error.to_string())
+    }
+
+    /// Only a running daemon can answer: exit 3.
+    fn needs_daemon() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            3,
+            "the daemon is not running; start it with `moltbotd`",
+        )
+    }
+}
+
+type Answer = Result<Response<Bytes>, Refusal>;
+
+impl Admin {
+    /// The service with the daemon down: it works on the files of the home.
+    pub fn offline(home: Home) -> Self {
+        Self { home, daemon: None }
+    }
+
+    /// The service within a running daemon.
+    pub(crate) fn online(home: Home, live: Arc<Live>, rt: Arc<Runtime>, begun: Instant) -> Self {
+        Self {
+            home,
+            daemon: Some(Daemon { live, rt, begun }),
+        }
+    }
+
+    fn daemon(&self) -> Result<&Daemon, Refusal> {
+        self.daemon.as_ref().ok_or_else(Refusal::needs_daemon)
+    }
+
+    /// Answers one admin request below `/admin/v1`.
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let answer = self.route(&request).await;
+        answer.unwrap_or_else(|refusal| {
+            let body = serde_json::to_vec(&refusal.failure).unwrap_or_default();
+            respond(refusal.status, body)
+        })
+    }
+
+    /// The table of the admin API.
+    async fn route(&self, request: &Request<Bytes>) -> Answer {
+        let path = request.uri().path();
+        let Some(path) = path.strip_prefix("/admin/v1/") else {
+            return Err(Refusal::missing(format!("there is nothing at {path}")));
+        };
+        let parts: Vec<&str> = path.split('/').collect();
+        let query = Query::of(request);
+        match (request.method().as_str(), parts.as_slice()) {
+            ("GET", ["status"]) => self.status(),
+            ("POST", ["reload"]) => self.reload().await,
+            ("GET", ["config"]) => self.config_show(),
+            ("GET", ["config", "schema"]) => json(&moltbot_config::schema()),
+            ("GET", ["config", "diff"]) => self.config_diff(),
+            ("POST", ["config", "validate"]) => self.config_validate(),
+            ("POST", ["config", "rollback"]) => self.config_rollback().await,
+            ("GET", ["config", "values", key]) => self.config_get(&decode(key), query.has("file")),
+            ("PUT", ["config", "values", key]) => {
+                self.config_set(&decode(key), body(request)?).await
+            }
+            ("DELETE", ["config", "values", key]) => self.config_unset(&decode(key)).await,
+            ("GET", ["models"]) => self.models(),
+            ("POST", ["models"]) => self.model_add(body(request)?).await,
+            ("GET", ["models", name]) => self.model(&decode(name)),
+            ("DELETE", ["models", name]) => self.model_remove(&decode(name)).await,
+            ("POST", ["models", name, "test"]) => self.model_test(&decode(name)).await,
+            ("POST", ["models", name, "switch"]) => {
+                self.model_switch(&decode(name), body(request)?).await
+            }
+            ("GET", ["log-level"]) => self.log_level(),
+            ("PUT", ["log-level"]) => self.set_log_level(body(request)?),
+            (method, _) => Err(Refusal::missing(format!(
+                "the admin API has no {method} {}",
+                request.uri().path()
+            ))),
+        }
+    }
+}
+
+/// The query of a request.
+struct Query<'a>(&'a str);
+
+impl<'a> Query<'a> {
+    fn of(request: &'a Request<Bytes>) -> Self {
+        Self(request.uri().query().unwrap_or(""))
+    }
+
+    /// Whether a flag is set: `?file` or `?file=1`.
+    fn has(&self, name: &str) -> bool {
+        self.0
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some(name))
+    }
+}
+
+fn decode(part: &str) -> String {
+    percent_encoding::percent_decode_str(part)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
+    serde_json::from_slice(request.body())
+        .map_err(|error| Refusal::usage(format!("the body of the request is wrong: {error}")))
+}
+
+fn json(value: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(value).map_err(|error| Refusal::failed(error.to_string()))?;
+    Ok(respond(StatusCode::OK, body))
+}
+
+fn respond(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The request of an admin path: `moltctl` builds it the same way for the socket and in its process.
+pub fn request(method: Method, path: &str, body: impl Into<Bytes>) -> Request<Bytes> {
+    let mut request = Request::new(body.into());
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    request
+}

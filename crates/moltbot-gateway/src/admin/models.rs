@@ -1,0 +1,178 @@
+//! Models: listed, added, removed, tried, switched.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use moltbot_config::config::{Model, ModelKind, Provider};
+use moltbot_telemetry::{Telemetry, TelemetrySettings};
+use moltbot_types::call::CallParts;
+use moltbot_types::{Body, Call, Caller, Dialect, Next, Operation, Reply, RequestId, Trail};
+use moltbot_wire::openai::OPENAI;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{Admin, Answer, Refusal, json};
+use crate::live;
+use crate::runtime::Runtime;
+use crate::snapshot::Snapshot;
+
+/// The body of `POST models/NAME/switch`.
+#[derive(Deserialize)]
+pub(super) struct Switch {
+    to: String,
+}
+
+impl Admin {
+    pub(super) fn models(&self) -> Answer {
+        let loaded = self.load()?;
+        let models = loaded.config.models.iter();
+        json(&models.map(|model| self.listed(model)).collect::<Vec<_>>())
+    }
+
+    pub(super) fn model(&self, name: &str) -> Answer {
+        let loaded = self.load()?;
+        let model = loaded.config.model(name).ok_or_else(|| unknown(name))?;
+        json(&self.listed(model))
+    }
+
+    fn listed(&self, model: &Model) -> Value {
+        let status = self.daemon.as_ref().and_then(|daemon| {
+            let models = crate::status::models(&daemon.live.snapshot());
+            models.into_iter().find(|status| status.name == model.name)
+        });
+        json!({
+            "name": model.name,
+            "kind": match model.kind {
+                ModelKind::Chat => "chat",
+                ModelKind::Code => "code",
+                ModelKind::Multimodal => "multimodal",
+                ModelKind::Embedding => "embedding",
+            },
+            "provider": match model.provider {
+                Provider::OpenAi => "openai",
+                Provider::Builtin => "builtin",
+            },
+            "model": model.model,
+            "targets": model.targets.iter().map(|target| &target.url).collect::<Vec<_>>(),
+            "fallback": model.fallback,
+            "switch_to": model.switch_to,
+            "status": status,
+        })
+    }
+
+    pub(super) async fn model_add(&self, model: Value) -> Answer {
+        let name = model["name"].as_str().unwrap_or_default().to_owned();
+        self.edit(|editor| editor.add_model(&model.to_string()))?;
+        self.changed(&format!("model {name} is added")).await
+    }
+
+    pub(super) async fn model_remove(&self, name: &str) -> Answer {
+        self.edit(|editor| editor.remove_model(name))?;
+        self.changed(&format!("model {name} is removed")).await
+    }
+
+    /// Another model answers for this one; the model itself takes the switch back.
+    pub(super) async fn model_switch(&self, name: &str, switch: Switch) -> Answer {
+        let loaded = self.load()?;
+        let to = switch.to;
+        for asked in [name, &to] {
+            loaded.config.model(asked).ok_or_else(|| unknown(asked))?;
+        }
+        let key = format!("models.{name}.switch_to");
+        if to != name {
+            self.edit(|editor| editor.set(&key, &to))?;
+            return self.changed(&format!("{to} answers for {name}")).await;
+        }
+        let switched = loaded
+            .config
+            .model(name)
+            .is_some_and(|model| model.switch_to.is_some());
+        if switched {
+            self.edit(|editor| editor.unset(&key))?;
+        }
+        self.changed(&format!("{name} answers for itself")).await
+    }
+
+    /// Asks a model for one short answer, through the whole path.
+    pub(super) async fn model_test(&self, name: &str) -> Answer {
+        let snapshot = match &self.daemon {
+            Some(daemon) => daemon.live.snapshot(),
+            None => Arc::new(self.build()?),
+        };
+        let model = snapshot.config.model(name).ok_or_else(|| unknown(name))?;
+        let (operation, mut body) = match model.kind {
+            ModelKind::Embedding => (Operation::Embed, json!({ "input": "Hello" })),
+            _ => (
+                Operation::Chat,
+                json!({ "messages": [{ "role": "user", "content": "Say hello." }], "max_tokens": 16 }),
+            ),
+        };
+        body["model"] = name.into();
+        let body = Bytes::from(body.to_string());
+        let failed = |error: moltbot_types::CallError| Refusal::failed(error.to_string());
+        let trail = Arc::new(Trail::default());
+        let call = Call::new(CallParts {
+            id: RequestId::new(),
+            caller: Caller::anonymous(),
+            head: OPENAI.peek(operation, &body).map_err(failed)?,
+            body,
+            dialect: &OPENAI,
+            headers: HeaderMap::new(),
+            query: None,
+            begun: Instant::now(),
+            deadline: None,
+            trail: Arc::clone(&trail),
+        });
+        let begun = call.begun;
+        let reply = snapshot.path().call(call).await.map_err(failed)?;
+        let tried = trail.with(Clone::clone);
+        let served = tried.served.as_ref();
+        json(&json!({
+            "ok": true,
+            "served": served.map(|served| served.model.as_str()),
+            "target": served.map(|served| served.target.as_str()),
+            "attempts": tried.attempts.len(),
+            "ms": u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "answer": text(reply),
+        }))
+    }
+
+    /// The snapshot of the files, with the daemon down.
+    fn build(&self) -> Result<Snapshot, Refusal> {
+        let failed = |error: crate::gateway::StartError| Refusal::failed(error.to_string());
+        let loaded = self.load()?;
+        let key = live::caller_key(&self.home).map_err(failed)?;
+        // The call is told of in the home's own log, as any other.
+        let mut settings = TelemetrySettings::default();
+        settings.log.dir = self.home.logs_dir();
+        let telemetry = Telemetry::new(&settings);
+        let telemetry = telemetry.map_err(|error| Refusal::failed(error.to_string()))?;
+        let rt = Runtime::new(&loaded.config, Arc::clone(telemetry.calls())).map_err(failed)?;
+        Snapshot::build(0, loaded.config, key.as_deref(), &rt).map_err(failed)
+    }
+}
+
+/// What an answer says, as far as a line shows it.
+fn text(reply: Reply) -> String {
+    let (_, _, body, mut holds) = reply.into_parts();
+    holds.end(&moltbot_types::Ending::Complete);
+    let Body::Whole(body) = body else {
+        return String::new();
+    };
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    match body["choices"][0]["message"]["content"].as_str() {
+        Some(text) => text.trim().to_owned(),
+        None => match body["data"][0]["embedding"].as_array() {
+            Some(vector) => format!("a vector of {} numbers", vector.len()),
+            None => String::new(),
+        },
+    }
+}
+
+fn unknown(name: &str) -> Refusal {
+    Refusal::missing(format!(
+        "there is no model `{name}`; `moltctl model list` names those there are"
+    ))
+}

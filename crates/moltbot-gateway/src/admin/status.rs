@@ -1,0 +1,70 @@
+//! How the daemon is: state, metrics, log level, reload.
+
+use moltbot_telemetry::Level;
+use moltbot_types::admin::Status;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Admin, Answer, Refusal, json};
+
+/// The body of `PUT log-level`.
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    level: String,
+}
+
+impl Admin {
+    pub(super) fn status(&self) -> Answer {
+        let daemon = self.daemon()?;
+        let snapshot = daemon.live.snapshot();
+        json(&Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ready: !daemon.rt.drain.started(),
+            uptime_s: daemon.begun.elapsed().as_secs(),
+            config: daemon.live.status(),
+            models: crate::status::models(&snapshot),
+            channels: Vec::new(),
+            safe_mode: false,
+        })
+    }
+
+    pub(super) async fn reload(&self) -> Answer {
+        let daemon = self.daemon()?;
+        let reloaded = daemon.live.reload().await?;
+        let words = if reloaded.changed {
+            "is in force"
+        } else {
+            "is in force already; nothing changed"
+        };
+        json(&json!({
+            "detail": format!("configuration {} {words}", reloaded.generation),
+            "generation": reloaded.generation,
+            "problems": reloaded.notices,
+        }))
+    }
+
+    pub(super) fn log_level(&self) -> Answer {
+        json(&json!({ "level": self.daemon()?.live.level().word() }))
+    }
+
+    /// Until the next reload that changes something.
+    pub(super) fn set_log_level(&self, wanted: Wanted) -> Answer {
+        let daemon = self.daemon()?;
+        let level: Level = wanted
+            .level
+            .parse()
+            .map_err(|error| Refusal::usage(format!("{error}")))?;
+        daemon.live.set_level(level);
+        self.log_level()
+    }
+
+    /// All metrics in Prometheus' text format; nothing where no daemon runs.
+    pub(super) fn render_metrics(&self) -> String {
+        let Some(daemon) = &self.daemon else {
+            return String::new();
+        };
+        crate::status::publish(&daemon.live.snapshot(), &daemon.rt);
+        let calls = &daemon.rt.calls;
+        calls.metrics().render(calls.log().dropped())
+    }
+}

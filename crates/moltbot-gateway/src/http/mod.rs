@@ -1,0 +1,155 @@
+//! The doors: HTTP requests in, calls down the path, replies back in the caller's dialect.
+
+mod body;
+mod headers;
+mod read;
+mod respond;
+mod route;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use moltbot_types::call::CallParts;
+use moltbot_types::{Call, CallError, Dialect, Next, Operation, Reply, RequestId, Trail};
+use moltbot_wire::openai::OPENAI;
+use tokio::time::Instant;
+
+pub(crate) use body::ReplyBody;
+
+use crate::live::Live;
+use crate::record::Recording;
+use crate::runtime::Runtime;
+use crate::server::Peer;
+use route::Route;
+
+/// What a door knows of a request before it is read.
+struct Asked<'a> {
+    id: RequestId,
+    begun: Instant,
+    operation: Operation,
+    dialect: &'static dyn Dialect,
+    trail: &'a Arc<Trail>,
+}
+
+/// What a request is answered with, where nothing failed.
+enum Answered {
+    Reply(Reply),
+    Json(Bytes),
+}
+
+/// The data plane: what callers reach.
+#[derive(Clone)]
+pub(crate) struct Front {
+    live: Arc<Live>,
+    rt: Arc<Runtime>,
+}
+
+impl Front {
+    pub(crate) fn new(live: Arc<Live>, rt: Arc<Runtime>) -> Self {
+        Self { live, rt }
+    }
+
+    /// Answers one request; a failure becomes an answer in the caller's dialect.
+    pub(crate) async fn answer(
+        self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<ReplyBody> {
+        let begun = Instant::now();
+        let id = RequestId::new();
+        let head_only = request.method() == Method::HEAD;
+        let route = Route::find(request.method(), request.uri().path());
+        let allow = match &route {
+            Err(_) => Route::allowed(request.uri().path()),
+            Ok(_) => None,
+        };
+        let dialect: &'static dyn Dialect = match &route {
+            Ok(Route::Call(_, dialect)) => *dialect,
+            _ => &OPENAI,
+        };
+        let trail = Arc::new(Trail::default());
+        let mut recording = Recording::begin(&self.rt.calls, id, begun, Arc::clone(&trail));
+        let answer = match route {
+            Ok(Route::Call(operation, dialect)) => {
+                let asked = Asked {
+                    id,
+                    begun,
+                    operation,
+                    dialect,
+                    trail: &trail,
+                };
+                self.call(request, &peer, asked, &mut recording).await
+            }
+            Ok(route) => self.list(&request, &peer, &route, &mut recording),
+            Err(error) => Err(error),
+        };
+        let answer = match answer {
+            Ok(Answered::Reply(reply)) => {
+                respond::reply(reply, recording, self.rt.drain.streams_end())
+            }
+            Ok(Answered::Json(body)) => respond::json(body, recording),
+            Err(error) => respond::error(dialect, &error, recording, allow),
+        };
+        if head_only {
+            return respond::without_body(answer);
+        }
+        answer
+    }
+
+    /// The list of models, or one of it.
+    fn list(
+        &self,
+        request: &Request<Incoming>,
+        peer: &Peer,
+        route: &Route,
+        recording: &mut Recording,
+    ) -> Result<Answered, CallError> {
+        let snapshot = self.live.snapshot();
+        let caller = snapshot.authenticate(request.headers(), peer)?;
+        recording.caller(&caller);
+        let body = match route {
+            Route::Model(name) => snapshot.model_json(name)?,
+            _ => snapshot.models_json(),
+        };
+        Ok(Answered::Json(body))
+    }
+
+    /// One call of a model, down the path.
+    async fn call(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        asked: Asked<'_>,
+        recording: &mut Recording,
+    ) -> Result<Answered, CallError> {
+        // Invariant: one snapshot from the door to the last byte.
+        let snapshot = self.live.snapshot();
+        let caller = snapshot.authenticate(request.headers(), peer)?;
+        recording.caller(&caller);
+        let (parts, body) = request.into_parts();
+        headers::check(&parts.headers)?;
+        let body = read::whole(body, &parts.headers, snapshot.config.server.limits.body).await?;
+        let head = asked.dialect.peek(asked.operation, &body)?;
+        recording.model(&head, snapshot.knows(&head.model));
+        // Refused before anything is spent; held until the reply's last byte.
+        let wait = snapshot.config.server.limits.queue_wait;
+        let permit = self.rt.entrance.enter(wait).await?;
+        let call = Call::new(CallParts {
+            id: asked.id,
+            caller,
+            head,
+            body,
+            dialect: asked.dialect,
+            headers: headers::forwarded(asked.dialect, &parts.headers),
+            query: parts.uri.query().map(Arc::from),
+            begun: asked.begun,
+            deadline: None,
+            trail: Arc::clone(asked.trail),
+        });
+        let mut reply = snapshot.path().call(call).await?;
+        reply.hold(permit);
+        Ok(Answered::Reply(reply))
+    }
+}

@@ -1,0 +1,147 @@
+//! Answers on the wire: status, the `x-moltbot-*` headers, and errors in the caller's dialect.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http_body::Body as _;
+use moltbot_types::reply::Holds;
+use moltbot_types::{Body, CallError, Dialect, Kind, Reply, RequestId, Tried};
+use tokio_util::sync::CancellationToken;
+
+use super::ReplyBody;
+use crate::record::Recording;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MODEL: HeaderName = HeaderName::from_static("x-moltbot-model");
+const TARGET: HeaderName = HeaderName::from_static("x-moltbot-target");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-moltbot-attempts");
+const CACHE: HeaderName = HeaderName::from_static("x-moltbot-cache");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-moltbot-overhead-us");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A reply of the path. The recording is kept until its last byte.
+pub(super) fn reply(
+    mut reply: Reply,
+    mut recording: Recording,
+    stopping: &CancellationToken,
+) -> Response<ReplyBody> {
+    let dialect = reply.dialect;
+    let status = reply.status;
+    let overhead = recording.answered(status.as_u16());
+    let (id, prompt_bytes) = (recording.id(), recording.prompt_bytes());
+    let mut own = HeaderMap::with_capacity(12);
+    recording.tried(|tried| describe(&mut own, id, tried));
+    own.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
+    reply.hold(recording);
+    let (_, upstream, body, holds) = reply.into_parts();
+    let body = match body {
+        Body::Whole(bytes) => {
+            own.insert(CONTENT_TYPE, JSON);
+            ReplyBody::whole(bytes, holds)
+        }
+        Body::Stream(frames) => {
+            own.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            own.insert(
+                http::header::CACHE_CONTROL,
+                HeaderValue::from_static("no-cache"),
+            );
+            // A proxy before us that buffers would turn a stream into a wait.
+            own.insert(
+                HeaderName::from_static("x-accel-buffering"),
+                HeaderValue::from_static("no"),
+            );
+            ReplyBody::stream(frames, holds, dialect, prompt_bytes, stopping)
+        }
+    };
+    for (name, value) in &upstream {
+        if !own.contains_key(name) {
+            own.append(name, value.clone());
+        }
+    }
+    response(status, own, body)
+}
+
+/// A JSON answer of our own.
+pub(super) fn json(body: Bytes, mut recording: Recording) -> Response<ReplyBody> {
+    recording.answered(200);
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(REQUEST_ID, id_value(recording.id()));
+    response(http::StatusCode::OK, headers, whole(body, recording))
+}
+
+/// An error in the caller's dialect.
+pub(super) fn error(
+    dialect: &dyn Dialect,
+    error: &CallError,
+    mut recording: Recording,
+    allow: Option<&http::Method>,
+) -> Response<ReplyBody> {
+    let status = error.status();
+    let overhead = recording.failed(error);
+    let mut headers = HeaderMap::with_capacity(10);
+    headers.insert(CONTENT_TYPE, JSON);
+    let id = recording.id();
+    recording.tried(|tried| describe(&mut headers, id, tried));
+    headers.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
+    if let Some(method) = allow
+        && let Ok(value) = HeaderValue::from_str(method.as_str())
+    {
+        headers.insert(ALLOW, value);
+    }
+    if let Some(wait) = error.wait() {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    } else if matches!(error.kind(), Kind::UpstreamAuth | Kind::UpstreamMoney) {
+        // The official SDKs repeat a 502 on their own; nothing would change.
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    let body = dialect.error(error);
+    response(status, headers, whole(body, recording))
+}
+
+/// The same answer to `HEAD`.
+pub(super) fn without_body(response: Response<ReplyBody>) -> Response<ReplyBody> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, ReplyBody::empty())
+}
+
+fn whole(body: Bytes, recording: Recording) -> ReplyBody {
+    let mut holds = Holds::default();
+    holds.hold(recording);
+    ReplyBody::whole(body, holds)
+}
+
+fn response(status: http::StatusCode, headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Who answered, after how many attempts.
+fn describe(headers: &mut HeaderMap, id: RequestId, tried: &Tried) {
+    headers.insert(REQUEST_ID, id_value(id));
+    if let Some(served) = &tried.served {
+        for (name, text) in [
+            (MODEL, served.model.as_str()),
+            (TARGET, served.target.as_str()),
+        ] {
+            // Names are free text; those that no header can bear are left out.
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        }
+    }
+    headers.insert(ATTEMPTS, HeaderValue::from(tried.attempts.len()));
+    headers.insert(CACHE, HeaderValue::from_static("bypass"));
+}
+
+fn id_value(id: RequestId) -> HeaderValue {
+    HeaderValue::from_str(id.encode(&mut [0; 36])).unwrap_or(HeaderValue::from_static("-"))
+}

@@ -1,0 +1,255 @@
+//! The configuration in force: read, checked, built, and swapped in by one pointer.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use moltbot_config::{Home, Loaded, Overrides, Problems};
+use moltbot_telemetry::{Level, LevelHandle, Reload};
+use moltbot_types::admin::ConfigStatus;
+use tracing::{info, warn};
+
+use crate::gateway::StartError;
+use crate::runtime::Runtime;
+use crate::snapshot::Snapshot;
+
+/// The configuration in force, and the way to the next one.
+pub(crate) struct Live {
+    home: Home,
+    overrides: Overrides,
+    rt: Arc<Runtime>,
+    level: LevelHandle,
+    now: ArcSwap<Snapshot>,
+    status: Mutex<ConfigStatus>,
+    /// One reload at a time; holds what the files said last.
+    fingerprint: tokio::sync::Mutex<String>,
+}
+
+/// What came of a reload that was not rejected.
+pub(crate) struct Reloaded {
+    pub(crate) generation: u64,
+    pub(crate) changed: bool,
+    pub(crate) notices: Vec<String>,
+    /// The files that a watch should look at now.
+    pub(crate) watched: Vec<PathBuf>,
+}
+
+/// Why a configuration is not in force, one line each problem.
+#[derive(Debug)]
+pub(crate) struct Rejected(pub(crate) Vec<String>);
+
+impl From<Problems> for Rejected {
+    fn from(problems: Problems) -> Self {
+        Self(problems.0.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl Live {
+    /// Builds the first configuration.
+    ///
+    /// # Errors
+    /// As [`Snapshot::build`].
+    pub(crate) fn start(
+        home: Home,
+        overrides: Overrides,
+        loaded: Loaded,
+        rt: Arc<Runtime>,
+        level: LevelHandle,
+    ) -> Result<Self, StartError> {
+        let key = caller_key(&home)?;
+        let fingerprint = print(&loaded, key.as_deref());
+        let snapshot = Snapshot::build(1, loaded.config, key.as_deref(), &rt)?;
+        rt.calls.metrics().declare(&snapshot.declared());
+        let status = ConfigStatus {
+            generation: 1,
+            result: Reload::Applied.word().to_owned(),
+            problems: loaded.notices,
+        };
+        Ok(Self {
+            home,
+            overrides,
+            rt,
+            level,
+            now: ArcSwap::from_pointee(snapshot),
+            status: Mutex::new(status),
+            fingerprint: tokio::sync::Mutex::new(fingerprint),
+        })
+    }
+
+    /// The snapshot in force. A call takes one and keeps it.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.now.load_full()
+    }
+
+    /// What stands above the files.
+    pub(crate) fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// The least level that is logged.
+    pub(crate) fn level(&self) -> Level {
+        self.level.get()
+    }
+
+    /// Sets the least level that is logged.
+    pub(crate) fn set_level(&self, level: Level) {
+        self.level.set(level);
+    }
+
+    /// What came of the last reload, for `status`.
+    pub(crate) fn status(&self) -> ConfigStatus {
+        self.status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Reads the files and puts them in force where they are valid; else everything stays as it is.
+    pub(crate) async fn reload(self: &Arc<Self>) -> Result<Reloaded, Rejected> {
+        let mut fingerprint = self.fingerprint.lock().await;
+        let live = Arc::clone(self);
+        let known = fingerprint.clone();
+        // Reading and building take their time; calls go on meanwhile.
+        let built = tokio::task::spawn_blocking(move || live.build(&known)).await;
+        let built = built.unwrap_or_else(|panic| Err(Rejected(vec![panic.to_string()])));
+        match built {
+            Ok(next) => {
+                *fingerprint = next.fingerprint;
+                Ok(self.applied(next.snapshot, next.notices, next.watched))
+            }
+            Err(rejected) => {
+                self.rejected(&rejected);
+                Err(rejected)
+            }
+        }
+    }
+
+    /// The next snapshot, or `None` in it where the files say what they said before.
+    fn build(&self, known: &str) -> Result<Next, Rejected> {
+        let loaded = moltbot_config::load(&self.home, &self.overrides)?;
+        let key = caller_key(&self.home).map_err(|error| Rejected(vec![error.to_string()]))?;
+        let fingerprint = print(&loaded, key.as_deref());
+        let now = self.snapshot();
+        let mut notices = loaded.notices;
+        notices.extend(only_at_a_start(&now.config, &loaded.config));
+        let snapshot = if fingerprint == known {
+            None
+        } else {
+            let next = now.generation + 1;
+            let built = Snapshot::build(next, loaded.config, key.as_deref(), &self.rt);
+            Some(built.map_err(|error| Rejected(vec![error.to_string()]))?)
+        };
+        Ok(Next {
+            fingerprint,
+            snapshot,
+            notices,
+            watched: loaded.watched,
+        })
+    }
+
+    fn applied(
+        &self,
+        snapshot: Option<Snapshot>,
+        notices: Vec<String>,
+        watched: Vec<PathBuf>,
+    ) -> Reloaded {
+        let changed = snapshot.is_some();
+        let result = match snapshot {
+            Some(snapshot) => {
+                self.rt.configure(&snapshot.config);
+                self.rt.calls.metrics().declare(&snapshot.declared());
+                self.level.set(level(snapshot.config.logs.level));
+                info!(
+                    generation = snapshot.generation,
+                    "the configuration is in force"
+                );
+                self.now.store(Arc::new(snapshot));
+                Reload::Applied
+            }
+            None => Reload::Unchanged,
+        };
+        self.rt.calls.metrics().reloaded(result);
+        for notice in &notices {
+            warn!("{notice}");
+        }
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.generation = self.now.load().generation;
+        result.word().clone_into(&mut status.result);
+        status.problems.clone_from(&notices);
+        Reloaded {
+            generation: status.generation,
+            changed,
+            notices,
+            watched,
+        }
+    }
+
+    fn rejected(&self, rejected: &Rejected) {
+        self.rt.calls.metrics().reloaded(Reload::Rejected);
+        for problem in &rejected.0 {
+            warn!("the configuration is not in force, the last good one serves: {problem}");
+        }
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        Reload::Rejected.word().clone_into(&mut status.result);
+        status.problems.clone_from(&rejected.0);
+    }
+}
+
+struct Next {
+    fingerprint: String,
+    snapshot: Option<Snapshot>,
+    notices: Vec<String>,
+    watched: Vec<PathBuf>,
+}
+
+fn print(loaded: &Loaded, key: Option<&str>) -> String {
+    // The key itself stays out of anything that is kept.
+    let key = key.map_or(0, |key| {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        hasher.finish()
+    });
+    format!("{}-{key:x}", loaded.fingerprint)
+}
+
+/// The key for callers that `moltctl init` wrote; `None` where there is none.
+pub(crate) fn caller_key(home: &Home) -> Result<Option<String>, StartError> {
+    let path = home.key_file();
+    match std::fs::read_to_string(&path) {
+        Ok(key) => Ok(Some(key.trim().to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StartError::config(format!(
+            "{} can't be read: {error}",
+            path.display()
+        ))),
+    }
+}
+
+/// Keys that a reload can't put in force, where they changed.
+fn only_at_a_start(
+    now: &moltbot_config::Config,
+    next: &moltbot_config::Config,
+) -> impl Iterator<Item = String> + use<> {
+    let (now, next) = (&now.server, &next.server);
+    let keys = [
+        ("server.listen", now.listen != next.listen),
+        ("server.admin", now.admin != next.admin),
+        ("server.workers", now.workers != next.workers),
+    ];
+    keys.into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| format!("{key} takes effect at the next start of moltbotd"))
+}
+
+/// The level of the configuration as telemetry knows it.
+pub(crate) fn level(level: moltbot_config::config::Level) -> Level {
+    use moltbot_config::config::Level as Configured;
+    match level {
+        Configured::Trace => Level::Trace,
+        Configured::Debug => Level::Debug,
+        Configured::Info => Level::Info,
+        Configured::Warn => Level::Warn,
+        Configured::Error => Level::Error,
+    }
+}

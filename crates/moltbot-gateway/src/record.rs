@@ -1,0 +1,175 @@
+//! The record of one call: begun at the door before authentication, settled at the last byte.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moltbot_telemetry::Calls;
+use moltbot_types::{
+    CallError, CallRecord, Caller, Ending, Hold, Kind, ModelName, Outcome, RequestId, Trail, Tried,
+    Usage,
+};
+use tokio::time::Instant;
+
+/// What is known of a call so far. It is settled exactly once: at the reply's end, or when it is
+/// dropped, which means that the caller left.
+pub(crate) struct Recording(Box<Facts>);
+
+struct Facts {
+    calls: Arc<Calls>,
+    id: RequestId,
+    begun: Instant,
+    caller: Option<Caller>,
+    model: Option<ModelName>,
+    known: bool,
+    stream: bool,
+    prompt_bytes: usize,
+    trail: Arc<Trail>,
+    status: Option<u16>,
+    first_token: Option<Duration>,
+    overhead: Option<Duration>,
+    error: Option<(&'static str, String)>,
+    settled: bool,
+}
+
+/// The status in the log of a call whose caller left before an answer.
+const LEFT: u16 = 499;
+
+impl Recording {
+    pub(crate) fn begin(
+        calls: &Arc<Calls>,
+        id: RequestId,
+        begun: Instant,
+        trail: Arc<Trail>,
+    ) -> Self {
+        calls.begin();
+        Self(Box::new(Facts {
+            calls: Arc::clone(calls),
+            id,
+            begun,
+            caller: None,
+            model: None,
+            known: false,
+            stream: false,
+            prompt_bytes: 0,
+            trail,
+            status: None,
+            first_token: None,
+            overhead: None,
+            error: None,
+            settled: false,
+        }))
+    }
+
+    pub(crate) fn id(&self) -> RequestId {
+        self.0.id
+    }
+
+    /// Authentication found the caller.
+    pub(crate) fn caller(&mut self, caller: &Caller) {
+        self.0.caller = Some(caller.clone());
+    }
+
+    /// The body named a model; `known`: one that the caller can see.
+    pub(crate) fn model(&mut self, call: &moltbot_types::Head, known: bool) {
+        self.0.model = Some(call.model.clone());
+        self.0.known = known;
+        self.0.stream = call.stream;
+        self.0.prompt_bytes = call.size;
+    }
+
+    /// Bytes of the request's body.
+    pub(crate) fn prompt_bytes(&self) -> usize {
+        self.0.prompt_bytes
+    }
+
+    /// Looks at what was tried.
+    pub(crate) fn tried(&self, look: impl FnOnce(&Tried)) {
+        self.0.trail.with(look);
+    }
+
+    /// An answer of that status begins. Gives the time that was ours: all but the attempts.
+    pub(crate) fn answered(&mut self, status: u16) -> Duration {
+        let facts = &mut *self.0;
+        let so_far = facts.begun.elapsed();
+        let elsewhere: Duration = facts
+            .trail
+            .with(|tried| tried.attempts.iter().map(|attempt| attempt.took).sum());
+        let overhead = so_far.saturating_sub(elsewhere);
+        facts.status = Some(status);
+        facts.overhead = Some(overhead);
+        if facts.stream && status < 300 {
+            facts.first_token = Some(so_far);
+        }
+        overhead
+    }
+
+    /// The caller is told an error. Gives the time that was ours.
+    pub(crate) fn failed(&mut self, error: &CallError) -> Duration {
+        self.0.error = Some((error.word(), error.chain()));
+        self.answered(error.status().as_u16())
+    }
+
+    fn settle(&mut self, usage: Option<Usage>) {
+        let facts = &mut *self.0;
+        if std::mem::replace(&mut facts.settled, true) {
+            return;
+        }
+        facts.trail.with(|tried| {
+            facts.calls.record(&CallRecord {
+                id: facts.id,
+                caller: facts.caller.as_ref(),
+                model: facts.model.as_ref(),
+                known: facts.known,
+                tried,
+                status: facts.status.unwrap_or(LEFT),
+                latency: facts.begun.elapsed(),
+                first_token: facts.first_token,
+                overhead: facts.overhead,
+                usage,
+                cache: "bypass",
+                error: facts.error.take(),
+            });
+        });
+    }
+}
+
+impl Hold for Recording {
+    fn end(&mut self, ending: &Ending, usage: Option<Usage>) {
+        let word = match ending {
+            Ending::Complete => None,
+            Ending::Cut { kind, message } => {
+                let error = CallError::new(*kind, message.clone());
+                self.0.error = Some((error.word(), message.clone()));
+                Some((Outcome::of(*kind), error.word()))
+            }
+            Ending::Cancelled => {
+                self.left();
+                Some((Outcome::Cancelled, "cancelled"))
+            }
+        };
+        if let Some((outcome, word)) = word
+            && self.0.error.is_some()
+        {
+            self.0.trail.amend(outcome, word);
+        }
+        self.settle(usage);
+    }
+}
+
+impl Recording {
+    fn left(&mut self) {
+        if self.0.error.is_none() {
+            let error = CallError::new(Kind::Cancelled, "the caller left before the end");
+            self.0.error = Some((error.word(), error.chain()));
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if !self.0.settled {
+            self.left();
+            self.settle(None);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What outlives a reload: connections, health, permits, budgets, counters, tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moltbot_config::Config;
+use moltbot_providers::{Client, ClientSettings};
+use moltbot_router::budget::{BudgetSettings, Budgets};
+use moltbot_router::health::{BreakerSettings, Health};
+use moltbot_router::permits::{Limit, Permits};
+use moltbot_telemetry::Calls;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::caller::is_loopback;
+use crate::gateway::StartError;
+use crate::server::{Drain, DrainSettings};
+
+/// What outlives a reload.
+pub(crate) struct Runtime {
+    /// Connections to model servers.
+    pub(crate) client: Client,
+    /// The health of all targets, by address, model and credential.
+    pub(crate) health: Health,
+    /// Calls at once, by target.
+    pub(crate) permits: Permits,
+    /// Calls at once, over all.
+    pub(crate) entrance: Arc<Limit>,
+    /// Repeats and moves.
+    pub(crate) budgets: Arc<Budgets>,
+    /// Where every call is told of.
+    pub(crate) calls: Arc<Calls>,
+    /// Every task of the gateway; the drain waits for them.
+    pub(crate) tasks: TaskTracker,
+    /// Background tasks end.
+    pub(crate) stop: CancellationToken,
+    /// What is in flight, and how far the end has come.
+    pub(crate) drain: Drain,
+}
+
+impl Runtime {
+    pub(crate) fn new(config: &Config, calls: Arc<Calls>) -> Result<Self, StartError> {
+        let client = Client::new(ClientSettings::default()).map_err(StartError::other)?;
+        Ok(Self {
+            client,
+            health: Health::new(breaker(config)),
+            permits: Permits::default(),
+            entrance: Arc::new(Limit::new(config.server.limits.concurrency)),
+            budgets: Arc::new(Budgets::new(budgets(config))),
+            calls,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            drain: Drain::new(drain(&config.server.listen)),
+        })
+    }
+
+    /// Takes over the settings of a new configuration; what was learnt and used stays.
+    pub(crate) fn configure(&self, config: &Config) {
+        self.health.configure(breaker(config));
+        self.budgets.configure(budgets(config));
+        self.entrance.resize(config.server.limits.concurrency);
+    }
+}
+
+fn breaker(config: &Config) -> BreakerSettings {
+    let breaker = &config.model.breaker;
+    BreakerSettings {
+        consecutive: breaker.consecutive,
+        error_ratio: breaker.error_ratio,
+        min_requests: breaker.min_requests,
+        window: breaker.window,
+        first_rest: config.model.failover.retry_interval,
+        max_rest: breaker.max_rest,
+    }
+}
+
+fn budgets(config: &Config) -> BudgetSettings {
+    BudgetSettings {
+        retry: config.model.retry.budget,
+        failover: config.model.failover.budget,
+    }
+}
+
+/// Load balancers must see `/readyz` fail before connections are refused; nobody balances load onto loopback.
+fn drain(listen: &str) -> DrainSettings {
+    let mut settings = DrainSettings::default();
+    if is_loopback(listen) {
+        settings.window = Duration::ZERO;
+    }
+    settings
+}

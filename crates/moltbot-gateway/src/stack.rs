@@ -1,0 +1,51 @@
+//! The life of a call. Read downwards: the call falls, its reply climbs.
+//!
+//! Order is behaviour, so each line says why it stands there. Before the list the door has begun the
+//! record of the call and asked who is calling; after it, the door writes the reply.
+
+use std::sync::Arc;
+
+use moltbot_router::table::Table;
+use moltbot_router::times::Timeouts;
+use moltbot_router::{FailoverSettings, again, deadline, failover, permits, times};
+use moltbot_types::{CallService, Layered, Next, TargetId, boxed};
+use tower::ServiceBuilder;
+
+use crate::runtime::Runtime;
+
+/// The path of a workspace: from its door to the plan over all targets.
+pub(crate) fn path(routes: Arc<Table>, settings: FailoverSettings, rt: &Runtime) -> CallService {
+    let path = ServiceBuilder::new()
+        // `total` of the model that is asked, over all attempts; the stream obeys it too
+        .layer(Layered::layer(deadline(Arc::clone(&routes))))
+        // the one plan: order, attempts, budgets, backoff, health of each target
+        .service(failover(routes, Arc::clone(&rt.budgets), settings));
+    boxed(path)
+}
+
+/// How one target is asked.
+pub(crate) struct TargetSettings {
+    /// Its name.
+    pub(crate) id: TargetId,
+    /// Calls at once, and how long one waits for its turn.
+    pub(crate) concurrency: Option<usize>,
+    /// See `concurrency`.
+    pub(crate) queue_wait: std::time::Duration,
+    /// How long one attempt may take.
+    pub(crate) timeouts: Timeouts,
+}
+
+/// The path of one target. Moving on is the work of `failover`.
+pub(crate) fn target(settings: &TargetSettings, upstream: impl Next, rt: &Runtime) -> CallService {
+    let limit = settings.concurrency.unwrap_or(usize::MAX);
+    let limit = rt.permits.limit(settings.id.as_str(), limit);
+    let path = ServiceBuilder::new()
+        // a repeat on this very target, only where the error says `Again`
+        .layer(Layered::layer(again(Arc::clone(&rt.budgets))))
+        // held until the stream ends; a full target is left for another
+        .layer(Layered::layer(permits(limit, settings.queue_wait)))
+        // the commit point: what leaves here has content, or is whole
+        .layer(Layered::layer(times(settings.timeouts)))
+        .service(upstream);
+    boxed(path)
+}

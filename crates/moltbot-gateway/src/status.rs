@@ -1,0 +1,78 @@
+//! How models and targets are, for `status` and for the metrics.
+
+use moltbot_config::config::Auth;
+use moltbot_router::health::State;
+use moltbot_router::table::Route;
+use moltbot_types::Workspace;
+use moltbot_types::admin::{ModelStatus, TargetStatus};
+use tokio::time::Instant;
+
+use crate::runtime::Runtime;
+use crate::snapshot::Snapshot;
+
+/// Every model in the order of the configuration.
+pub(crate) fn models(snapshot: &Snapshot) -> Vec<ModelStatus> {
+    let models = snapshot.config.models.iter();
+    models
+        .filter_map(|model| {
+            let route = snapshot.own_route(&model.name)?;
+            let missing = match &model.auth {
+                Auth::Missing { what, .. } => Some(what.as_str()),
+                _ => None,
+            };
+            Some(status(route, missing))
+        })
+        .collect()
+}
+
+fn status(route: &Route, missing: Option<&str>) -> ModelStatus {
+    let now = Instant::now();
+    let targets: Vec<TargetStatus> = route
+        .targets()
+        .iter()
+        .map(|target| {
+            let health = target.health.snapshot(now);
+            let (state, reason) = match missing {
+                Some(what) => (State::NoCredential, Some(what.to_owned())),
+                None => (health.state, health.reason),
+            };
+            TargetStatus {
+                target: target.id.to_string(),
+                state: state.word().to_owned(),
+                inflight: health.inflight.into(),
+                latency_ms: health.latency.map(|latency| latency.as_secs_f64() * 1000.0),
+                reason,
+            }
+        })
+        .collect();
+    let all = |word: State| targets.iter().all(|target| target.state == word.word());
+    let state = if all(State::Up) {
+        "up"
+    } else if all(State::NoCredential) {
+        "no_credential"
+    } else if targets
+        .iter()
+        .any(|target| target.state == State::Up.word())
+    {
+        "degraded"
+    } else {
+        "down"
+    };
+    ModelStatus {
+        name: route.name().to_string(),
+        workspace: Workspace::DEFAULT.to_owned(),
+        state: state.to_owned(),
+        targets,
+    }
+}
+
+/// Sets `moltbot_target_up` of every target.
+pub(crate) fn publish(snapshot: &Snapshot, rt: &Runtime) {
+    let now = Instant::now();
+    for route in snapshot.own_routes() {
+        for target in route.targets() {
+            let up = target.health.snapshot(now).state == State::Up;
+            rt.calls.metrics().target_up(route.name(), &target.id, up);
+        }
+    }
+}
