@@ -152,3 +152,46 @@ fn hear_panics(calls: &Arc<Calls>, stderr: bool) {
         }
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Query;
+
+    #[test]
+    fn once_installed_events_panics_and_metric_macros_are_heard() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = TelemetrySettings {
+            log: LogSettings {
+                dir: dir.path().to_owned(),
+                ..LogSettings::default()
+            },
+            ..TelemetrySettings::default()
+        };
+        let telemetry = Telemetry::install(&settings).unwrap();
+        tracing::info!(target: "moltbot", port = 18_789, "listening");
+        let task = thread::Builder::new().name("task".to_owned());
+        let task = task.spawn(|| panic!("boom with sk-abcdef123456")).unwrap();
+        assert!(task.join().is_err());
+        metrics::counter!("someone_elses_total").increment(3);
+
+        let text = telemetry.metrics().render(0);
+        assert!(text.contains("moltbot_panics_total 1\n"));
+        assert!(text.contains("someone_elses_total 3\n"));
+        let again = Telemetry::install(&settings).unwrap_err().to_string();
+        assert!(
+            again.contains("already has a tracing subscriber"),
+            "{again}"
+        );
+        drop(telemetry);
+
+        let lines = Query::default().read(dir.path()).unwrap();
+        let lines: Vec<_> = lines.map(|line| line.unwrap().fields()).collect();
+        assert_eq!(lines[0]["msg"], "listening");
+        assert_eq!(lines[0]["port"], 18_789);
+        assert_eq!(lines[1]["level"], "error");
+        assert_eq!(lines[1]["error"], "boom with sk-[redacted]");
+        assert_eq!(lines[1]["thread"], "task");
+        assert!(lines[1]["at"].as_str().unwrap().contains("install.rs:"));
+    }
+}

@@ -135,7 +135,11 @@ fn string(buffer: &mut Vec<u8>, text: &str) {
     let cut = text.floor_char_boundary(LONGEST);
     let (text, rest) = text.split_at(cut);
     buffer.push(b'"');
-    if text.bytes().all(is_plain) {
+    // Looks at every byte, which the compiler turns into a few wide comparisons.
+    if text
+        .bytes()
+        .fold(true, |plain, byte| plain & is_plain(byte))
+    {
         buffer.extend_from_slice(text.as_bytes());
     } else {
         escape(buffer, text);

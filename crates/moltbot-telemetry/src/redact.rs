@@ -19,14 +19,20 @@ const SHAPES: &str = concat!(
     r"|(?P<url>://)[^\s/?#@]+@",
 );
 
-/// A word that announces a secret, a few characters between, and what may be one.
-const NAMED: &str = concat!(
-    r#"(?i)(?P<lead>(?:key|token|password|passwd|secret)(?:["'\s]*(?P<set>[:=])["'\s]*"#,
-    r#"|\b[^\n]{0,24}?[\s"'`(:=]))(?P<value>[A-Za-z0-9+/_.~*-]{6,}=*)"#,
-);
+/// What may be a secret where the words before announce one.
+const TOKEN: &str = r"[A-Za-z0-9+/_.~*-]{6,}=*";
+/// Words that announce one, somewhere before it.
+const BESIDE: &str = r"(?i)(?:key|token|password|passwd|secret)\b[^\n]*$";
+/// Words that set one, right before it.
+const SET: &str = r#"(?i)(?:key|token|password|passwd|secret)["'\s]*[:=]["'\s]*$"#;
+/// Bytes before a token in which a word can announce it.
+const NEAR: usize = 40;
 
 static SHAPE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SHAPES).ok());
-static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(NAMED).ok());
+static NAMED: LazyLock<Option<[Regex; 3]>> = LazyLock::new(|| {
+    let make = |pattern| Regex::new(pattern).ok();
+    Some([make(TOKEN)?, make(BESIDE)?, make(SET)?])
+});
 
 /// Gives `text` with secrets masked: `mb_…`, `sk-…` and the shapes of well-known vendors, what follows
 /// `Bearer` and `Basic`, user and password of addresses, and long tokens beside the words key, token,
@@ -41,40 +47,27 @@ static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(NAMED).ok());
 /// );
 /// ```
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let (Some(shape), Some(name)) = (&*SHAPE, &*NAME) else {
+    let (Some(shape), Some([token, beside, set])) = (&*SHAPE, &*NAMED) else {
         return Cow::Borrowed(MASK); // A text that can't be checked is not shown.
     };
-    let text = replace(shape, Cow::Borrowed(text), |found| {
-        let all = found.get(0).map_or("", |all| all.as_str());
+    let shaped = shape.replace_all(text, |found: &Captures<'_>| {
         let lead = found.iter().skip(1).flatten().next();
-        let at = if all.ends_with('@') { "@" } else { "" };
+        let at = if found[0].ends_with('@') { "@" } else { "" };
         format!("{}{MASK}{at}", lead.map_or("", |lead| lead.as_str()))
     });
-    replace(name, text, |found| {
-        let value = &found["value"];
-        if is_token(value, found.name("set").is_some()) {
-            format!("{}{MASK}", &found["lead"])
-        } else {
-            found[0].to_owned()
-        }
-    })
-}
-
-fn replace<'a>(
-    regex: &Regex,
-    text: Cow<'a, str>,
-    with: impl Fn(&Captures<'_>) -> String,
-) -> Cow<'a, str> {
-    match text {
-        Cow::Borrowed(text) => regex.replace_all(text, with),
-        Cow::Owned(text) => Cow::Owned(regex.replace_all(&text, with).into_owned()),
+    let named = token.replace_all(&shaped, |found: &Captures<'_>| {
+        let value = &found[0];
+        let start = found.get(0).map_or(0, |value| value.start());
+        let before = &shaped[shaped.floor_char_boundary(start.saturating_sub(NEAR))..start];
+        let digits = value.bytes().any(|byte| byte.is_ascii_digit());
+        let secret =
+            digits && (set.is_match(before) || value.len() >= 16 && beside.is_match(before));
+        if secret { MASK } else { value }.to_owned()
+    });
+    match named {
+        Cow::Owned(clean) => Cow::Owned(clean),
+        Cow::Borrowed(_) => shaped,
     }
-}
-
-/// Whether it looks made by a machine: long, with digits; a value that was set may be shorter.
-fn is_token(value: &str, set: bool) -> bool {
-    let digits = value.bytes().any(|byte| byte.is_ascii_digit());
-    (digits && (set || value.len() >= 16)) || value.len() >= 32
 }
 
 #[cfg(test)]
