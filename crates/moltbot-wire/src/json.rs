@@ -96,16 +96,20 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Calls `each` with every key (decoded) and value of the object in `text`.
+/// Calls `each` with every key (without quotes, decoded) and value of the object in `text`.
 pub(crate) fn each_member<'a>(
     text: &'a [u8],
-    mut each: impl FnMut(&str, &'a [u8]),
+    mut each: impl FnMut(&[u8], &'a [u8]),
 ) -> Result<(), Broken> {
     let mut members = Members::open(text, 0)?;
     while let Some(key) = members.key()? {
         let value = members.pass(&key)?;
-        if let Some(name) = decode(&text[key.at]) {
-            each(&name, &text[value]);
+        let quoted = &text[key.at];
+        let plain = &quoted[1..quoted.len() - 1];
+        if !plain.contains(&b'\\') {
+            each(plain, &text[value]);
+        } else if let Some(name) = decode(quoted) {
+            each(name.as_bytes(), &text[value]);
         }
     }
     nothing_follows(text, members.position())
@@ -152,7 +156,7 @@ pub(crate) fn skip_blanks(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The position behind the string whose opening quote stands at `at`.
+/// The position behind the string whose opening quote stands at `start`.
 pub(crate) fn skip_string(text: &[u8], start: usize) -> Result<usize, Broken> {
     let cut = Broken {
         at: text.len(),
@@ -160,32 +164,35 @@ pub(crate) fn skip_string(text: &[u8], start: usize) -> Result<usize, Broken> {
         what: "expected `\"`, but the text ends",
     };
     let mut at = start + 1;
+    let mut hop = at + HOP;
     loop {
-        // Short hops by hand: texts full of escapes stop every few bytes.
-        let rest = text.get(at..).unwrap_or_default();
-        let hop = &rest[..rest.len().min(HOP)];
-        at += match hop.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-            Some(step) => step,
-            None => hop.len() + memchr2(b'"', b'\\', &rest[hop.len()..]).ok_or(cut)?,
-        };
-        if text[at] == b'"' {
-            return Ok(at + 1);
-        }
-        at = match text.get(at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at + 2,
-            Some(b'u') => match text.get(at + 2..at + 6) {
-                Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => at + 6,
-                None => return Err(cut),
-                Some(_) => {
-                    return Err(Broken::new(
-                        at,
-                        "expected four hexadecimal digits after `\\u`",
-                    ));
-                }
-            },
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => {
+                at = skip_escape(text, at)?.ok_or(cut)?;
+                hop = at + HOP;
+            }
+            Some(_) if at < hop => at += 1,
+            Some(_) => at += memchr2(b'"', b'\\', &text[at..]).ok_or(cut)?,
             None => return Err(cut),
-            Some(_) => return Err(Broken::new(at, "this escape is unknown")),
-        };
+        }
+    }
+}
+
+/// The position behind the escape at `at`; `None` where the text ends in it.
+fn skip_escape(text: &[u8], at: usize) -> Result<Option<usize>, Broken> {
+    match text.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(Some(at + 2)),
+        Some(b'u') => match text.get(at + 2..at + 6) {
+            Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => Ok(Some(at + 6)),
+            Some(_) => Err(Broken::new(
+                at,
+                "expected four hexadecimal digits after `\\u`",
+            )),
+            None => Ok(None),
+        },
+        Some(_) => Err(Broken::new(at, "this escape is unknown")),
+        None => Ok(None),
     }
 }
 
@@ -347,11 +354,14 @@ pub(crate) fn decode(raw: &[u8]) -> Option<Cow<'_, str>> {
     std::str::from_utf8(inner).ok().map(Cow::Borrowed)
 }
 
-/// Whether the key `raw`, quotes included, spells `name`.
-pub(crate) fn spells(raw: &[u8], name: &str) -> bool {
+/// Which of `names` the key `raw`, quotes included, spells.
+pub(crate) fn which(raw: &[u8], names: &[&str]) -> Option<usize> {
+    let is = |text: &[u8]| names.iter().position(|name| name.as_bytes() == text);
     let inner = &raw[1..raw.len() - 1];
-    inner == name.as_bytes()
-        || (inner.contains(&b'\\') && decode(raw).is_some_and(|text| text == name))
+    if inner.contains(&b'\\') {
+        return is(decode(raw)?.as_bytes());
+    }
+    is(inner)
 }
 
 /// Line and column of a position, both from 1; a column is a character.

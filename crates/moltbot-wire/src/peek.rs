@@ -11,7 +11,7 @@ use moltbot_types::{CallError, Kind};
 use smallvec::{SmallVec, smallvec};
 
 use crate::json::{
-    self, Broken, Key, Members, line_column, nothing_follows, skip_blanks, skip_string, spells,
+    self, Broken, Key, Members, line_column, nothing_follows, skip_blanks, skip_string, which,
 };
 
 /// How far the near search reads from either end, in bytes.
@@ -114,7 +114,7 @@ fn full(body: &[u8], names: &[&str]) -> Result<Found, Refusal> {
 
 fn note(found: &mut Found, names: &[&str], body: &[u8], key: Key) -> Result<(), Refusal> {
     let raw = &body[key.at.clone()];
-    match names.iter().position(|name| spells(raw, name)) {
+    match which(raw, names) {
         Some(index) if found[index].is_some() => Err(Refusal::Twice(index, key.at.start)),
         Some(index) => {
             found[index] = Some(key);
@@ -195,7 +195,7 @@ fn hits(body: &[u8], names: &[&str], from: usize) -> Option<Hits> {
         };
         let colon = skip_blanks(body, end);
         let key = &body[at..end];
-        if body.get(colon) == Some(&b':') && names.iter().any(|name| spells(key, name)) {
+        if body.get(colon) == Some(&b':') && which(key, names).is_some() {
             provable &= at >= far;
             hits.push((at, skip_blanks(body, colon + 1)));
         }

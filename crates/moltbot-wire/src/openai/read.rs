@@ -112,7 +112,7 @@ pub(super) struct Reading<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Choice<'a> {
     /// Which one it is.
-    pub(super) index: u32,
+    pub(super) index: u64,
     /// It carries something that is neither empty nor blank.
     pub(super) content: bool,
     /// It says why it ended.
@@ -128,22 +128,22 @@ impl<'a> Reading<'a> {
         let mut reading = Self::default();
         let mut is_error = false;
         let end = each_member(text, |name, value| match name {
-            "choices" => {
+            b"choices" => {
                 // What is no list holds no choices.
                 let _ = each_element(value, |choice| reading.choice(choice));
             }
-            "usage" => reading.usage = usage(value).or(reading.usage),
-            "x_groq" => {
+            b"usage" => reading.usage = usage(value).or(reading.usage),
+            b"x_groq" => {
                 let _ = each_member(value, |name, value| {
-                    if name == "usage" {
+                    if name == b"usage" {
                         reading.usage = usage(value).or(reading.usage);
                     }
                 });
             }
-            "error" if !matches!(value, b"null" | b"false" | b"\"\"" | b"{}") => {
+            b"error" if !matches!(value, b"null" | b"false" | b"\"\"" | b"{}") => {
                 reading.error = Some(value);
             }
-            "object" => is_error = value == br#""error""#,
+            b"object" => is_error = value == br#""error""#,
             _ => {}
         });
         end?;
@@ -160,27 +160,27 @@ impl<'a> Reading<'a> {
         let mut error = None;
         // What is no object says nothing.
         let _ = each_member(text, |name, value| match name {
-            "index" => choice.index = number(value).map_or(0, |index| index as u32),
-            "delta" | "message" => {
+            b"index" => choice.index = number(value).unwrap_or_default(),
+            b"delta" | b"message" => {
                 let _ = each_member(value, |name, value| match name {
-                    "content" => {
+                    b"content" => {
                         choice.content |= is_content(value);
                         choice.text = value.starts_with(b"\"").then_some(value);
                     }
-                    "reasoning_content" | "reasoning" | "reasoning_details" | "refusal"
-                    | "tool_calls" | "function_call" | "audio" => {
+                    b"reasoning_content" | b"reasoning" | b"reasoning_details" | b"refusal"
+                    | b"tool_calls" | b"function_call" | b"audio" => {
                         choice.content |= is_content(value);
                     }
                     _ => {}
                 });
             }
-            "text" => choice.content |= is_content(value),
-            "finish_reason" => {
+            b"text" => choice.content |= is_content(value),
+            b"finish_reason" => {
                 choice.error = value == br#""error""#;
                 choice.finished = is_content(value) && !choice.error;
             }
-            "error" if value.starts_with(b"{") && value != b"{}" => error = Some(value),
-            "usage" => self.usage = usage(value).or(self.usage),
+            b"error" if value.starts_with(b"{") && value != b"{}" => error = Some(value),
+            b"usage" => self.usage = usage(value).or(self.usage),
             _ => {}
         });
         self.error = error.or(self.error);
@@ -218,8 +218,8 @@ fn usage(value: &[u8]) -> Option<Usage> {
         _ => sane = false,
     };
     each_member(value, |name, value| match name {
-        "prompt_tokens" => read(value, &mut usage.input),
-        "completion_tokens" => read(value, &mut usage.output),
+        b"prompt_tokens" => read(value, &mut usage.input),
+        b"completion_tokens" => read(value, &mut usage.output),
         _ => {}
     })
     .ok()?;

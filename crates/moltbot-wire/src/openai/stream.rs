@@ -12,6 +12,9 @@ use crate::sse::{self, Cut, Cutter};
 /// Broken events that a good stream may hold.
 const FORGIVEN: u8 = 3;
 
+/// Most choices that are told apart; no upstream offers as many.
+const CHOICES: usize = 1024;
+
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// A stream of chunks, read as far as it came.
@@ -21,7 +24,7 @@ pub(super) struct Stream {
     /// The last content chunk's form: most chunks differ from it in their text alone.
     shape: Shape,
     /// Choices seen so far, and whether each has said why it ended.
-    choices: SmallVec<[(u32, bool); 1]>,
+    choices: SmallVec<[(u64, bool); 1]>,
     content: bool,
     /// `[DONE]` went by.
     done: bool,
@@ -138,13 +141,11 @@ impl Stream {
         let mut content = false;
         for choice in &reading.choices {
             content |= choice.content;
-            match self
-                .choices
-                .iter_mut()
-                .find(|(index, _)| *index == choice.index)
-            {
-                Some((_, ended)) => *ended |= choice.finished,
-                None => self.choices.push((choice.index, choice.finished)),
+            let known = |(index, _): &(u64, bool)| *index == choice.index;
+            if let Some(at) = self.choices.iter().position(known) {
+                self.choices[at].1 |= choice.finished;
+            } else if self.choices.len() < CHOICES {
+                self.choices.push((choice.index, choice.finished));
             }
         }
         self.content |= content;
