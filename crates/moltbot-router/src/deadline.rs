@@ -86,3 +86,66 @@ impl Stream for Limited {
         item
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{answer, call, content, end, path, target, through, wait};
+
+    const TOTAL: Duration = Duration::from_secs(5);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_outlasts_its_time_is_cut() {
+        let endless = (0..100).flat_map(|_| [content("x"), wait(1)]);
+        let house = path([target("a").streams(endless)]).with(|route| route.total = TOTAL);
+        let begun = Instant::now();
+        let cut = answer("xxxxx").from("a").then_cut(502, "timeout");
+        assert_eq!(house.stream().await, cut);
+        assert_eq!(begun.elapsed(), TOTAL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_never_pauses_is_cut_too() {
+        let pieces = futures_util::stream::repeat_with(|| Ok(Frames::default()));
+        let mut limited = Limited {
+            frames: Some(Box::pin(pieces)),
+            end: Box::pin(sleep_until(Instant::now() + TOTAL)),
+        };
+        tokio::time::advance(TOTAL).await;
+        let next = futures_util::StreamExt::next(&mut limited).await;
+        assert_eq!(next.unwrap().unwrap_err().kind(), Kind::Cut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_ends_in_time_is_left_alone() {
+        let house = path([target("a").streams([content("hi"), wait(4), end()])])
+            .with(|route| route.total = TOTAL);
+        assert_eq!(house.stream().await, answer("hi.").from("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_earlier_end_stays_and_time_counts_from_the_arrival() {
+        let route = crate::Route::new(
+            "m",
+            Vec::new(),
+            crate::RouteSettings {
+                total: TOTAL,
+                ..Default::default()
+            },
+        );
+        let step = deadline(Arc::new([route].into_iter().collect()));
+        let hangs = target("a").hangs();
+        let begun = Instant::now();
+        let mut early = call(false);
+        early.deadline = Some(begun + Duration::from_secs(2));
+        let error = through(step.clone(), &hangs, early).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), begun.elapsed().as_secs()),
+            (Kind::Timeout, 2)
+        );
+        let mut late = call(false);
+        late.begun = begun;
+        assert!(through(step, &hangs, late).await.is_err());
+        assert_eq!(begun.elapsed(), TOTAL);
+    }
+}

@@ -9,6 +9,8 @@ mod plan;
 mod verdict;
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;

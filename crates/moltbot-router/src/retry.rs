@@ -34,3 +34,45 @@ impl Step for Again {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use moltbot_types::Kind;
+
+    use super::*;
+    use crate::testing::{call, path, target, through};
+
+    fn stale() -> CallError {
+        CallError::new(Kind::Unavailable, "the connection was closed").retry(Retry::Again)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeat_is_made_once() {
+        let house = path([target("a").fails_with(stale)]);
+        let step = again(Arc::default());
+        assert!(through(step, house.target("a"), call(false)).await.is_err());
+        assert_eq!(house.asked("a"), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_repeat_is_made_where_the_failure_does_not_ask_for_it() {
+        let house = path([target("a").fails(500)]);
+        let step = again(Arc::default());
+        assert!(through(step, house.target("a"), call(false)).await.is_err());
+        assert_eq!(house.asked("a"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_repeat_is_made_without_budget_or_time() {
+        let house = path([target("a").fails_with(stale)]);
+        let budgets = Arc::new(Budgets::default());
+        while budgets.repeat() {}
+        let poor = again(budgets);
+        assert!(through(poor, house.target("a"), call(false)).await.is_err());
+        let mut late = call(false);
+        late.deadline = Some(Instant::now());
+        let step = again(Arc::default());
+        assert!(through(step, house.target("a"), late).await.is_err());
+        assert_eq!(house.asked("a"), 2);
+    }
+}

@@ -429,11 +429,23 @@ impl House {
         trail.with(|tried| tried.attempts.clone())
     }
 
+    /// A target by its id.
+    pub(crate) fn target(&self, id: &str) -> &Target {
+        let mut targets = self.models.iter().flat_map(|(_, targets, _)| targets);
+        targets.find(|target| target.id == id).unwrap()
+    }
+
     /// How often a target was asked.
     pub(crate) fn asked(&self, id: &str) -> usize {
-        let mut targets = self.models.iter().flat_map(|(_, targets, _)| targets);
-        let target = targets.find(|target| target.id == id).unwrap();
-        target.asked.load(Ordering::Relaxed)
+        self.target(id).asked.load(Ordering::Relaxed)
+    }
+
+    /// How often all targets were asked.
+    pub(crate) fn asked_in_all(&self) -> usize {
+        let targets = self.models.iter().flat_map(|(_, targets, _)| targets);
+        targets
+            .map(|target| target.asked.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Calls under way, as permits and health count them.
