@@ -33,7 +33,7 @@ impl Default for BudgetSettings {
 
 /// The budgets of all calls that share them. They outlive reloads.
 ///
-/// Invariant: repeats and moves together stay below the larger of the two shares.
+/// Invariant: repeats and moves together stay below the larger of the two shares, both floors added.
 #[derive(Debug)]
 pub struct Budgets(Mutex<Shares>);
 
@@ -125,9 +125,9 @@ impl Shares {
         let calls: f64 = sum(&|slot| slot.calls);
         let used: f64 = sum(&used);
         let all: f64 = sum(&|slot| slot.repeats + slot.moves);
-        let limit = |share: f64| calls * share + FLOOR * WINDOW as f64;
-        used + 1.0 <= limit(share)
-            && all + 1.0 <= limit(self.settings.retry.max(self.settings.failover))
+        let floor = FLOOR * WINDOW as f64;
+        let larger = self.settings.retry.max(self.settings.failover);
+        used + 1.0 <= calls * share + floor && all + 1.0 <= calls * larger + 2.0 * floor
     }
 }
 
@@ -159,7 +159,14 @@ mod tests {
         let budgets = Budgets::default();
         (0..1000).for_each(|_| budgets.deposit());
         assert_eq!(taken(|| budgets.repeat()), 300);
-        assert_eq!(taken(|| budgets.failover()), 300);
+        assert_eq!(taken(|| budgets.failover()), 400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repeats_do_not_eat_the_floor_of_moves() {
+        let budgets = Budgets::default();
+        assert_eq!(taken(|| budgets.repeat()), 100);
+        assert_eq!(taken(|| budgets.failover()), 100);
     }
 
     #[tokio::test(start_paused = true)]

@@ -116,13 +116,14 @@ impl<'a> Plan<'a> {
                     let first = self.attempts == 0;
                     return (first || self.budgets.failover()).then(|| self.ask(place, admission));
                 }
-                if let Some(wait) = self.repeatable() {
-                    if self.late(wait) || !self.budgets.repeat() {
-                        return None;
-                    }
+                if let Some(wait) = self.repeatable()
+                    && !self.late(wait)
+                    && self.budgets.repeat()
+                {
                     sleep(wait).await;
-                    let (place, admission) = self.same_again()?;
-                    return Some(self.ask(place, admission));
+                    if let Some((place, admission)) = self.same_again() {
+                        return Some(self.ask(place, admission));
+                    }
                 }
             }
             if !self.next_model() {

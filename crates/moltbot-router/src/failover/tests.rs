@@ -90,6 +90,21 @@ async fn a_model_whose_targets_all_failed_is_answered_by_its_fallback() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repeat_that_cannot_be_made_does_not_keep_the_fallback_from_answering() {
+    let house = |total| {
+        path([target("a").fails(500)])
+            .with(|route| route.total = total)
+            .model("spare", [target("b").says("hello")])
+            .fallback(&["spare"])
+    };
+    let hurried = house(Duration::from_millis(90));
+    assert_eq!(hurried.ask().await, answer("hello").from("b").after(2));
+    let poor = house(Duration::from_secs(60));
+    while poor.budgets.repeat() {}
+    assert_eq!(poor.ask().await, answer("hello").from("b").after(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fallback_has_fallbacks_of_its_own_and_circles_end() {
     let house = path([target("a").fails(404)])
         .model("spare", [target("b").fails(404)])
