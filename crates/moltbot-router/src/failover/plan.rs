@@ -1,4 +1,6 @@
-//! What a call has tried, and whom it may ask next.
+//! What a call has tried, and what follows from it.
+
+mod choice;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +15,8 @@ use super::note::Note;
 use super::verdict::{Blame, Verdict};
 use crate::backoff::Backoff;
 use crate::budget::Budgets;
-use crate::health::{Admission, Standing, last_resort};
+use crate::health::{Admission, Standing};
 use crate::table::{Route, RouteTarget, Table};
-
-/// A target that asked for a pause is waited for in place no longer than this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The next attempt.
 pub(super) struct Ask<'a> {
@@ -211,99 +210,6 @@ impl<'a> Plan<'a> {
             last: self.failure,
         }
         .error()
-    }
-
-    /// A target of this model that was not asked yet and takes calls now.
-    fn another(&self) -> Option<(Place, Admission)> {
-        if self.last.is_some() && !self.settings.enabled {
-            return None;
-        }
-        self.admitted(self.here().map(|tried| tried.at.target).collect())
-    }
-
-    /// A target of this model that may be asked again: another than the last one if there is one.
-    fn same_again(&self) -> Option<(Place, Admission)> {
-        let open = |target| {
-            let may = |tried: &Tried| {
-                !tried.spent && (self.settings.enabled || self.last == Some(tried.at))
-            };
-            self.here()
-                .any(|tried| tried.at.target == target && may(tried))
-        };
-        let all = 0..self.route().targets().len();
-        let closed: SmallVec<[usize; 8]> = all.filter(|target| !open(*target)).collect();
-        let mut but_last = closed.clone();
-        but_last.extend(self.last.map(|last| last.target));
-        self.admitted(but_last).or_else(|| self.admitted(closed))
-    }
-
-    /// Chooses among the targets of this model, but for those in `closed` and those of dead credentials.
-    fn admitted(&self, mut closed: SmallVec<[usize; 8]>) -> Option<(Place, Admission)> {
-        let route = self.route();
-        if !self.dead.is_empty() {
-            let is_dead = |target: &RouteTarget| {
-                let id = target.credential.as_deref();
-                id.is_some_and(|id| self.dead.contains(&id))
-            };
-            let targets = route.targets().iter().enumerate();
-            closed.extend(
-                targets
-                    .filter(|(_, target)| is_dead(target))
-                    .map(|(i, _)| i),
-            );
-        }
-        loop {
-            let pick = &*route.settings().pick;
-            let target = route.tiers().choose(pick, &closed, Instant::now())?;
-            if let Ok(admission) = route.targets()[target].health.admit() {
-                let model = self.current;
-                return Some((Place { model, target }, admission));
-            }
-            closed.push(target); // somebody else was quicker to try it
-        }
-    }
-
-    /// How long to wait before a target of this model is asked again; `None` where none shall be.
-    fn repeatable(&mut self) -> Option<Duration> {
-        let last = self.last.filter(|last| last.model == self.current)?;
-        if self.settings.enabled && self.current + 1 < self.models.len() {
-            // Another model is left: this one gets a second chance only where its one target is alone.
-            let second = |tried: &Tried| tried.times == 1 && !tried.paused;
-            if self.route().targets().len() > 1 || !self.here().all(second) {
-                return None;
-            }
-        }
-        // A call that was too slow may have been done, and paid for, each time.
-        if self.timeouts > 1 {
-            return None;
-        }
-        let now = Instant::now();
-        let rest_of = |tried: &Tried| {
-            let health = &self.route().targets()[tried.at.target].health;
-            match health.standing(now) {
-                Standing::Up { .. } | Standing::Due => Some(Duration::ZERO),
-                Standing::Resting(refusal) => {
-                    let rest = refusal.opens.saturating_duration_since(now);
-                    (tried.paused && rest <= LONGEST_PAUSE).then_some(rest)
-                }
-            }
-        };
-        let rest = self
-            .here()
-            .filter(|tried| !tried.spent && (self.settings.enabled || tried.at == last))
-            .filter_map(rest_of)
-            .min()?;
-        Some(rest.max(self.backoff.next()))
-    }
-
-    /// All targets of all models rest: the one that is due first may be tried, by one call at a time.
-    fn last_resort(&self) -> Option<(Place, Admission)> {
-        let now = Instant::now();
-        self.models.iter().enumerate().find_map(|(model, route)| {
-            let healths = route.targets().iter().map(|target| &target.health);
-            let (target, admission) = last_resort(healths, now).ok()?;
-            Some((Place { model, target }, admission))
-        })
     }
 
     /// A failure that another attempt cannot cure: models that were named for it may.
