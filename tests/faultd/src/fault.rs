@@ -125,7 +125,7 @@ impl fmt::Display for Fault {
 
 /// A name that no fault has.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no fault `{0}`; there are: {}", Fault::ALL.map(|(name, _)| name).join(", "))]
+#[error("there is no fault `{0}`; there are: {known}", known = Fault::ALL.map(|(name, _)| name).join(", "))]
 pub struct UnknownFault(String);
 
 impl FromStr for Fault {

@@ -13,6 +13,16 @@ pub struct Asked {
     pub pace_ms: u32,
 }
 
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            nonce: "none".to_owned(),
+            events: 8,
+            pace_ms: 0,
+        }
+    }
+}
+
 impl Asked {
     /// Reads it from a request's body, wherever it stands in there.
     pub fn find(body: &[u8]) -> Option<Self> {
@@ -21,7 +31,10 @@ impl Asked {
         let end = message.iter().position(|byte| matches!(byte, b'"' | b'\\'));
         let message = std::str::from_utf8(&message[..end?]).ok()?;
         let word = |key: &str| message.split(' ').find_map(|word| word.strip_prefix(key));
-        let number = |key, default, most| word(key).and_then(|n| n.parse().ok()).unwrap_or(default).min(most);
+        let number = |key, default: u32, most| {
+            let said = word(key).and_then(|number| number.parse().ok());
+            said.unwrap_or(default).min(most)
+        };
         Some(Self {
             nonce: word("nonce:")?.chars().take(64).collect(),
             events: number("events:", 8, 100_000),
@@ -30,11 +43,16 @@ impl Asked {
     }
 
     /// The pieces of the answer that request `number` of server `name` gets.
-    pub(crate) fn pieces<'a>(&'a self, name: &'a str, number: u64) -> impl Iterator<Item = String> + 'a {
+    pub(crate) fn pieces<'a>(
+        &'a self,
+        name: &'a str,
+        number: u64,
+    ) -> impl Iterator<Item = String> + 'a {
         let nonce = &self.nonce;
         let all = 0..self.events;
-        let end = std::iter::once("end".to_owned());
-        all.map(move |at| format!("{nonce}@{name}#{number}:{at} ")).chain(end)
+        let end = std::iter::once(format!("{}end", self.events));
+        all.map(move |at| format!("{nonce}@{name}#{number}:{at} "))
+            .chain(end)
     }
 }
 
@@ -55,10 +73,10 @@ pub fn check(text: &str, nonce: &str) -> Verdict {
     let mut pieces = text.split_inclusive(' ').peekable();
     let mut next = 0_u32;
     while let Some(piece) = pieces.next() {
-        if piece == "end" && next > 0 {
+        if let Some(count) = piece.strip_suffix("end") {
             return match pieces.peek() {
-                None => Verdict::Whole,
-                Some(_) => Verdict::Foreign,
+                None if count.parse() == Ok(next) => Verdict::Whole,
+                _ => Verdict::Foreign,
             };
         }
         let cut = pieces.peek().is_none() && !piece.ends_with(' ');
@@ -68,7 +86,9 @@ pub fn check(text: &str, nonce: &str) -> Verdict {
         let Some((from, at)) = piece.trim_end().rsplit_once(':') else {
             return Verdict::Foreign;
         };
-        let mine = from.split_once('@').is_some_and(|(named, _)| named == nonce);
+        let mine = from
+            .split_once('@')
+            .is_some_and(|(named, _)| named == nonce);
         let same = *source.get_or_insert(from) == from;
         if !mine || !same || at.parse() != Ok(next) {
             return Verdict::Foreign;
@@ -95,14 +115,17 @@ mod tests {
     fn what_is_asked_is_found_in_the_body() {
         let body = br#"{"messages":[{"role":"user","content":"nonce:n-7 events:3 pace_ms:20"}]}"#;
         let asked = Asked::find(body).expect("it is there");
-        assert_eq!((asked.nonce.as_str(), asked.events, asked.pace_ms), ("n-7", 3, 20));
+        assert_eq!(
+            (asked.nonce.as_str(), asked.events, asked.pace_ms),
+            ("n-7", 3, 20)
+        );
         assert_eq!(Asked::find(br#"{"messages":[]}"#), None);
         assert_eq!(Asked::find(b"nonce:"), None);
     }
 
     #[test]
     fn a_whole_answer_is_known() {
-        assert_eq!(answer("n1", 4).concat(), "n1@a#4:0 n1@a#4:1 n1@a#4:2 end");
+        assert_eq!(answer("n1", 4).concat(), "n1@a#4:0 n1@a#4:1 n1@a#4:2 3end");
         assert_eq!(check(&answer("n1", 4).concat(), "n1"), Verdict::Whole);
     }
 
@@ -110,14 +133,22 @@ mod tests {
     fn every_beginning_of_an_answer_is_cut() {
         let whole = answer("n1", 4).concat();
         for end in 0..whole.len() {
-            assert_eq!(check(&whole[..end], "n1"), Verdict::Cut, "{}", &whole[..end]);
+            assert_eq!(
+                check(&whole[..end], "n1"),
+                Verdict::Cut,
+                "{}",
+                &whole[..end]
+            );
         }
     }
 
     #[test]
     fn an_answer_to_another_is_foreign() {
         assert_eq!(check(&answer("n2", 4).concat(), "n1"), Verdict::Foreign);
-        assert_eq!(check("some page of a captive portal", "n1"), Verdict::Foreign);
+        assert_eq!(
+            check("some page of a captive portal", "n1"),
+            Verdict::Foreign
+        );
     }
 
     #[test]
@@ -127,6 +158,8 @@ mod tests {
         assert_eq!(check(&spliced, "n1"), Verdict::Foreign);
         let doubled = [&one[..2], &one[1..]].concat().concat();
         assert_eq!(check(&doubled, "n1"), Verdict::Foreign);
-        assert_eq!(check("n1@a#4:0 end end", "n1"), Verdict::Foreign);
+        let lacking = [&one[..2], &one[3..]].concat().concat();
+        assert_eq!(check(&lacking, "n1"), Verdict::Foreign);
+        assert_eq!(check("n1@a#4:0 1end 1end", "n1"), Verdict::Foreign);
     }
 }
