@@ -10,7 +10,9 @@ use crate::config::{
 use crate::form::{Form, ModelForm, ParamsForm};
 use crate::preset::{self, Preset};
 use crate::problem::{Problems, nearest};
+use crate::schema;
 use crate::tree::Node;
+use crate::unit::time_of;
 
 /// Names that `builtin` has for its models.
 const BUILTIN: [&str; 2] = ["echo", "script"];
@@ -234,6 +236,9 @@ fn build_model(
             "write `model: echo` or `model: script`",
         );
     }
+    if provider == Provider::Builtin {
+        script(&at, model, report);
+    }
     references(&at, model, &form.models, report);
     let params = params(
         &model.params,
@@ -258,6 +263,21 @@ fn build_model(
         fallback: model.fallback.0.clone(),
         fallback_on: model.fallback_on.clone(),
         switch_to: model.switch_to.clone(),
+    }
+}
+
+/// Times of a script must be times.
+fn script(at: &str, model: &ModelForm, report: &mut Report<'_>) {
+    for key in ["delay", "pace"] {
+        let value = model.params.fields.get(key);
+        if value.is_some_and(|value| time_of(value).is_none()) {
+            let expected = schema::format_words("time").unwrap_or_default();
+            report.say(
+                &["models", at, "params", key],
+                format!("expected {expected}"),
+                "",
+            );
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::file;
 use crate::home::{CHANNELS, Home};
 use crate::problem::{Problem, Problems};
 
-/// Reports what is no TOML, and says so when it switches a channel on.
+/// Reports what is no TOML, and gives notice when it switches a channel on.
 pub(crate) fn check(home: &Home, problems: &mut Problems, notices: &mut Vec<String>) {
     let text = match file::read(&home.channels_file(), CHANNELS) {
         Ok(Some(text)) => text,

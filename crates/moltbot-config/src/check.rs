@@ -100,6 +100,16 @@ pub(crate) fn refuse_later(tree: &mut Node, problems: &mut Problems) {
     }
 }
 
+/// Keys of later versions, in words, for the reference.
+pub(crate) fn later() -> impl Iterator<Item = String> {
+    LATER.iter().map(|(key, later)| match later {
+        Later::All => format!("`{key}`"),
+        Later::Only(words) => format!("`{key}`: {}", words.join(", ")),
+        Later::AllBut(word) => format!("`{key}`: all but {word}"),
+        Later::Typed(word) => format!("`{key}` of type {word}"),
+    })
+}
+
 /// The paths of `tree` that `pattern` means.
 fn matches(tree: &Node, pattern: &[&str]) -> Vec<Vec<String>> {
     let Some((first, rest)) = pattern.split_first() else {
@@ -155,10 +165,38 @@ pub(crate) fn against_schema(tree: &mut Node, problems: &mut Problems) {
             }
         }
     }
+    whole_numbers(tree, problems, &mut wrong);
     // from the back, so that indexes hold while items go
     wrong.sort_by(|a, b| b.cmp(a));
     for path in wrong {
         forget(tree, &path);
+    }
+}
+
+/// To the schema `2.0` is a whole number and so is one of forty digits; to the types they are none.
+fn whole_numbers(tree: &mut Node, problems: &mut Problems, wrong: &mut Vec<Vec<String>>) {
+    let mut too_large = Vec::new();
+    tree.leaves(&mut |path, node| {
+        let Tree::Number(number) = &mut node.value else {
+            return;
+        };
+        let whole = schema::at(path).is_some_and(|at| schema::types(at).contains(&"integer"));
+        let Some(float) = number
+            .as_f64()
+            .filter(|float| whole && number.is_f64() && float.fract() == 0.0)
+        else {
+            return;
+        };
+        // both are exact up to here
+        if float.abs() <= (1u64 << 53) as f64 {
+            *number = (float as i64).into();
+        } else {
+            too_large.push(path.to_vec());
+        }
+    });
+    for path in too_large {
+        problems.push(problem_at(tree, &path, "the number is too large", None));
+        wrong.push(path);
     }
 }
 
@@ -225,7 +263,7 @@ fn words(error: &ValidationError<'_>) -> (String, Option<String>) {
 }
 
 /// A limit as people write it: the types know `1.0` where the file has `1`.
-fn plain(limit: &Value) -> String {
+pub(crate) fn plain(limit: &Value) -> String {
     let text = limit.to_string();
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }

@@ -1,6 +1,7 @@
 //! The layers above the files: environment and command line.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::file;
 use crate::key::{self, KeyError};
@@ -9,7 +10,7 @@ use crate::schema;
 use crate::tree::{Layer, Node, Origin, Value};
 
 /// What stands above the files. [`Overrides::from_process`] gives the real ones, `default()` none.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Overrides {
     /// Variables of the environment, for `MOLTBOT_…` and `${env:…}` alike.
     pub env: BTreeMap<String, String>,
@@ -19,6 +20,14 @@ pub struct Overrides {
 
 /// Variables with our prefix that are no keys.
 const NO_KEYS: [&str; 1] = ["MOLTBOT_HOME"];
+
+impl fmt::Debug for Overrides {
+    // values may be secrets
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.env.keys().chain(self.flags.iter().map(|(key, _)| key));
+        f.debug_set().entries(names).finish()
+    }
+}
 
 impl Overrides {
     /// The environment of this process, and what its command line says.

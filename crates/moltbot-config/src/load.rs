@@ -24,6 +24,9 @@ pub struct Loaded {
     pub config: Config,
     /// What a person should know although nothing is wrong, one sentence each.
     pub notices: Vec<String>,
+    /// What is wrong with parts that stay out of service while the rest runs, such as channels. A check of the
+    /// files fails for them, a start does not.
+    pub parts: Problems,
     /// Every file that it was read from, and those that may come.
     pub watched: Vec<PathBuf>,
     /// Equal where the configuration is equal, secrets included. Tells nothing about them.
@@ -42,6 +45,7 @@ impl fmt::Debug for Loaded {
         f.debug_struct("Loaded")
             .field("config", &self.config)
             .field("notices", &self.notices)
+            .field("parts", &self.parts)
             .field("watched", &self.watched)
             .finish_non_exhaustive()
     }
@@ -92,7 +96,8 @@ pub(crate) fn load_text(
     };
 
     let auth = secret::read(home, &mut problems);
-    channels::check(home, &mut problems, &mut notices);
+    let mut parts = Problems::default();
+    channels::check(home, &mut parts, &mut notices);
     let file = match file::parse_yaml(text, GATEWAY, &mut problems) {
         Ok(tree) if matches!(tree.value, Value::Map(_)) => tree,
         Ok(tree) if matches!(tree.value, Value::Null) => Node {
@@ -142,12 +147,18 @@ pub(crate) fn load_text(
     if !problems.0.is_empty() {
         return Err(problems.sorted());
     }
-    let mut watched = vec![home.gateway_file(), home.auth_file(), home.channels_file()];
+    let mut watched = vec![
+        home.gateway_file(),
+        home.auth_file(),
+        home.channels_file(),
+        home.key_file(),
+    ];
     watched.extend(references.files.into_inner());
     Ok(Loaded {
         fingerprint: fingerprint(&config),
         config,
         notices,
+        parts: parts.sorted(),
         watched,
         form: in_force,
         tree,

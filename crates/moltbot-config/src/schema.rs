@@ -125,8 +125,17 @@ fn simplify(schema: &mut Schema) {
     if let Some(Value::Array(choices)) = schema.get_mut("enum") {
         choices.retain(|choice| !choice.is_null());
     }
-    if schema.get("default").is_some_and(Value::is_null) {
+    // a section's default is the defaults of its keys
+    if schema
+        .get("default")
+        .is_some_and(|value| value.is_null() || value.is_object())
+    {
         schema.remove("default");
+    }
+    // how a number is kept in memory is nobody's business
+    let format = schema.get("format").and_then(Value::as_str);
+    if format.is_some_and(|format| format_words(format).is_none()) {
+        schema.remove("format");
     }
     if let Some(Value::Array(choices)) = schema.get("anyOf") {
         let null = json!({"type": "null"});

@@ -8,6 +8,21 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 /// A hundred years: anything longer is a slip, and would overflow clocks.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
+/// The time that a value of [`Params::fields`](crate::config::Params) means: a text such as `5s`, or milliseconds.
+///
+/// ```
+/// use std::time::Duration;
+/// assert_eq!(moltbot_config::time_of(&"5s".into()), Some(Duration::from_secs(5)));
+/// assert_eq!(moltbot_config::time_of(&20.into()), Some(Duration::from_millis(20)));
+/// assert_eq!(moltbot_config::time_of(&"soon".into()), None);
+/// ```
+pub fn time_of(value: &serde_json::Value) -> Option<Duration> {
+    match value {
+        serde_json::Value::String(text) => parse_time(text),
+        number => parse_time(&number.as_u64()?.to_string()),
+    }
+}
+
 /// Reads `500ms`, `5s`, `10m`, `1h30m`, `7d` or plain milliseconds.
 pub(crate) fn parse_time(text: &str) -> Option<Duration> {
     let text = text.trim();
@@ -22,14 +37,6 @@ pub(crate) fn parse_time(text: &str) -> Option<Duration> {
     (time <= LONGEST).then_some(time)
 }
 
-/// The time of a free field, such as a param of a builtin model: milliseconds as a number, or `5s`.
-pub fn time_of(value: &serde_json::Value) -> Option<Duration> {
-    match value {
-        serde_json::Value::String(text) => parse_time(text),
-        value => value.as_u64().map(Duration::from_millis),
-    }
-}
-
 /// Writes a time in the largest unit that tells it exactly.
 pub(crate) fn write_time(time: Duration) -> String {
     let ms = time.as_millis();
@@ -41,7 +48,7 @@ pub(crate) fn write_time(time: Duration) -> String {
     ];
     units
         .into_iter()
-        .find(|(unit, _)| ms > 0 && ms % unit == 0)
+        .find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit))
         .map_or_else(
             || format!("{ms}ms"),
             |(unit, name)| format!("{}{name}", ms / unit),
