@@ -65,6 +65,13 @@ impl Step for Times {
             true => (first_token, "no content"),
             false => (answer.unwrap_or(Duration::MAX), "no answer"),
         };
+        // Where the upstream keeps what it did, a repeat would be another call.
+        let retry = match call.head.store {
+            true => Retry::Never,
+            false => Retry::Anywhere,
+        };
+        let too_slow = |words: String| CallError::new(Kind::Timeout, words).retry(retry);
+        let bad = |words: &str| CallError::new(Kind::BadReply, words).retry(retry);
         let own = after(Instant::now(), patience);
         let end = call.deadline.map_or(own, |deadline| deadline.min(own));
         let late = || {
@@ -87,7 +94,12 @@ impl Step for Times {
             match pieces.next().await {
                 Piece::Frames(frames) => match held.take(frames) {
                     Progress::Content(first) => break first,
-                    Progress::Failure => return Err(pieces.failure().await),
+                    Progress::Failure => {
+                        let told = pieces.failure().await;
+                        return Err(
+                            told.unwrap_or_else(|| bad("the upstream's stream is an error"))
+                        );
+                    }
                     Progress::Waiting if held.bytes > MOST_HELD => {
                         return Err(bad("no content within the first megabyte of the stream"));
                     }
@@ -105,14 +117,6 @@ impl Step for Times {
         reply.body = Body::Stream(Box::pin(Committed::new(first, pieces)));
         Ok(reply)
     }
-}
-
-fn too_slow(words: String) -> CallError {
-    CallError::new(Kind::Timeout, words).retry(Retry::Anywhere)
-}
-
-fn bad(words: &str) -> CallError {
-    CallError::new(Kind::BadReply, words).retry(Retry::Anywhere)
 }
 
 /// What a stream brought.
@@ -175,10 +179,10 @@ impl Pieces {
     }
 
     /// The failure that an error frame told: it follows the frame.
-    async fn failure(mut self) -> CallError {
+    async fn failure(mut self) -> Option<CallError> {
         match self.next().await {
-            Piece::Failed(error) => error,
-            _ => bad("the upstream told of an error in its stream"),
+            Piece::Failed(error) => Some(error),
+            _ => None,
         }
     }
 }

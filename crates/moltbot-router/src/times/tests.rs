@@ -181,3 +181,13 @@ async fn the_deadline_ends_an_attempt_that_would_have_had_more_time() {
     assert_eq!(house.stream().await, refusal(504, "timeout"));
     assert_eq!(begun.elapsed().as_secs(), 7);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_the_upstream_keeps_is_not_made_twice() {
+    for target in [target("a").hangs(), target("a").streams([role()])] {
+        let mut kept = call(true);
+        kept.head.store = true;
+        let error = through(times(Timeouts::default()), &target, kept).await;
+        assert_eq!(error.unwrap_err().decision(), Retry::Never);
+    }
+}
