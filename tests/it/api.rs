@@ -98,7 +98,7 @@ async fn a_cut_stream_ends_with_an_error_event() {
     );
     let line = daemon.line_of(&id);
     assert_eq!(
-        (&line["level"], &line["error"]),
+        (&line["level"], &line["code"]),
         (&"error".into(), &"stream_cut".into()),
         "{line}"
     );
@@ -116,7 +116,8 @@ async fn every_answer_says_who_answered() {
     assert_eq!(answer.status(), 200);
     assert_eq!(header(&answer, "x-moltbot-model"), "second");
     assert_eq!(header(&answer, "x-moltbot-target"), "second/0");
-    assert_eq!(header(&answer, "x-moltbot-attempts"), "2");
+    // The only target once more, then the fallback.
+    assert_eq!(header(&answer, "x-moltbot-attempts"), "3");
     assert_eq!(header(&answer, "x-moltbot-cache"), "bypass");
     assert!(
         header(&answer, "x-moltbot-overhead-us")
@@ -133,7 +134,7 @@ async fn every_answer_says_who_answered() {
         (&"first".into(), &"second".into()),
         "{line}"
     );
-    assert_eq!(line["attempts"], 2);
+    assert_eq!(line["attempts"], 3);
 }
 
 #[tokio::test]

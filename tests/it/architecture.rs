@@ -17,7 +17,12 @@ const FLOORS: [(&str, u8); 10] = [
     ("moltbotd", 5),
     ("moltctl", 5),
 ];
-const NOT_SHIPPED: [&str; 3] = ["moltbot-tests", "moltbot-benches", "moltbot-examples"];
+const NOT_SHIPPED: [&str; 4] = [
+    "moltbot-tests",
+    "moltbot-faultd",
+    "moltbot-benches",
+    "moltbot-examples",
+];
 
 fn floor(name: &str) -> Option<u8> {
     FLOORS

@@ -27,7 +27,7 @@ async fn malformed_json_is_named_with_its_position() {
     let home = home();
     let daemon = home.start();
     for (body, place) in [
-        ("", "line 1"),
+        ("", "empty"),
         ("{\"model\": \"gpt-main\", }", "column"),
         ("{\"model\": \"gpt-main\"", "column"),
         ("{\n\"model\" \"gpt-main\"}", "line 2"),

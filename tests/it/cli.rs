@@ -20,7 +20,7 @@ fn set_and_unset_keep_comments_and_order_with_the_daemon_up_and_down() {
         "{down}"
     );
     assert_eq!(
-        home.ctl(&["config", "get", "models.a.fallback"])
+        home.ctl(&["config", "get", "models.a.fallback", "--file"])
             .done()
             .trim(),
         "b"

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::{ask, chat, client, header};
 
+const STREAM: &str =
+    r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"Hello"}]}"#;
 const ONE: &str =
     "models:\n  - { name: m, provider: builtin, model: script, params: { text: one } }\n";
 const TWO: &str =
@@ -131,7 +133,7 @@ async fn a_stream_keeps_the_configuration_it_began_with() {
         "models:\n  - { name: m, provider: builtin, model: script, params: { text: \"a b c d e f g h\", pace: 100ms } }\n",
     );
     let daemon = home.start();
-    let body = r#"{"model":"m","stream":true,"messages":[]}"#;
+    let body = STREAM;
     let mut stream = chat(&daemon, body).await.bytes_stream();
     let mut text = stream.next().await.unwrap().unwrap().to_vec();
     home.configure("models:\n  - { name: other, provider: builtin, model: echo }\n");
@@ -167,7 +169,7 @@ async fn a_drain_waits_for_the_stream_and_refuses_nothing_before() {
         "models:\n  - { name: m, provider: builtin, model: script, params: { text: \"a b c d e\", pace: 100ms } }\n",
     );
     let daemon = home.start();
-    let answer = chat(&daemon, r#"{"model":"m","stream":true,"messages":[]}"#).await;
+    let answer = chat(&daemon, STREAM).await;
     let stopping = std::thread::spawn(move || daemon.stop());
     let text = answer.text().await.unwrap();
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");

@@ -59,7 +59,7 @@ async fn run(program: impl AsRef<std::ffi::OsStr>, script: &str, more: &[(&str, 
         daemon
             .log()
             .iter()
-            .any(|line| line["model"] == "slow" && line["error"] == "cancelled")
+            .any(|line| line["model"] == "slow" && line["code"] == "cancelled")
             .then_some(())
     });
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use moltbot_config::{Home, Loaded, Overrides, Problems};
+use moltbot_config::{Home, Loaded, Overrides, Problems, Watch};
 use moltbot_telemetry::{LogSettings, Telemetry, TelemetrySettings};
 use moltbot_types::{Call, CallError, Door, Next, Reply};
 use serde_json::json;
@@ -211,7 +211,7 @@ impl Gateway {
                 door.clone().answer(request, peer)
             });
         }
-        let _ = watched;
+        gateway.watch(watched);
         gateway.keep_up();
         gateway.write_bound()?;
         info!(listen = %listen, admin = %admin, version = env!("CARGO_PKG_VERSION"), "the gateway is up");
@@ -233,6 +233,20 @@ impl Gateway {
         let server = server.on_panic(move || metrics.panicked());
         let (tasks, drain) = (self.rt.tasks.clone(), self.rt.drain.clone());
         self.rt.tasks.spawn(server.serve(handler, tasks, drain));
+    }
+
+    /// Reloads when a file changes.
+    fn watch(&self, files: Vec<std::path::PathBuf>) {
+        let mut watch = Watch::new(files, &self.rt.tasks, self.rt.stop.clone());
+        let live = Arc::clone(&self.live);
+        self.rt.tasks.spawn(async move {
+            while watch.changed().await {
+                // The problems of a rejected file stand in the log, in the metric and in `status`.
+                if let Ok(reloaded) = live.reload_settled().await {
+                    watch.follow(reloaded.watched);
+                }
+            }
+        });
     }
 
     /// Keeps histograms small and the state of targets fresh.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use moltbot_config::{Home, Loaded, Overrides, Problems};
+use moltbot_config::{Home, Loaded, Overrides, Problems, load, load_settled};
 use moltbot_telemetry::{Level, LevelHandle, Reload};
 use moltbot_types::admin::ConfigStatus;
+use tokio::sync::MutexGuard;
 use tracing::{info, warn};
 
 use crate::gateway::StartError;
@@ -106,12 +107,31 @@ impl Live {
 
     /// Reads the files and puts them in force where they are valid; else everything stays as it is.
     pub(crate) async fn reload(self: &Arc<Self>) -> Result<Reloaded, Rejected> {
-        let mut fingerprint = self.fingerprint.lock().await;
+        let fingerprint = self.fingerprint.lock().await;
+        let live = Arc::clone(self);
+        // Reading takes its time; calls go on meanwhile.
+        let loaded = blocking(move || load(&live.home, &live.overrides)).await;
+        self.put_in_force(fingerprint, loaded).await
+    }
+
+    /// The same after a file changed by another hand: an invalid one may be half written, and is read again.
+    pub(crate) async fn reload_settled(self: &Arc<Self>) -> Result<Reloaded, Rejected> {
+        let fingerprint = self.fingerprint.lock().await;
+        let loaded = load_settled(&self.home, &self.overrides).await;
+        self.put_in_force(fingerprint, loaded).await
+    }
+
+    async fn put_in_force(
+        self: &Arc<Self>,
+        mut fingerprint: MutexGuard<'_, String>,
+        loaded: Result<Loaded, Problems>,
+    ) -> Result<Reloaded, Rejected> {
         let live = Arc::clone(self);
         let known = fingerprint.clone();
-        // Reading and building take their time; calls go on meanwhile.
-        let built = tokio::task::spawn_blocking(move || live.build(&known)).await;
-        let built = built.unwrap_or_else(|panic| Err(Rejected(vec![panic.to_string()])));
+        let built = match loaded {
+            Ok(loaded) => blocking(move || live.build(loaded, &known)).await,
+            Err(problems) => Err(problems.into()),
+        };
         match built {
             Ok(next) => {
                 *fingerprint = next.fingerprint;
@@ -125,8 +145,7 @@ impl Live {
     }
 
     /// The next snapshot, or `None` in it where the files say what they said before.
-    fn build(&self, known: &str) -> Result<Next, Rejected> {
-        let loaded = moltbot_config::load(&self.home, &self.overrides)?;
+    fn build(&self, loaded: Loaded, known: &str) -> Result<Next, Rejected> {
         let key = caller_key(&self.home).map_err(|error| Rejected(vec![error.to_string()]))?;
         let fingerprint = print(&loaded, key.as_deref());
         let now = self.snapshot();
@@ -192,6 +211,18 @@ impl Live {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         Reload::Rejected.word().clone_into(&mut status.result);
         status.problems.clone_from(&rejected.0);
+    }
+}
+
+/// Runs what takes time beside the calls.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
 

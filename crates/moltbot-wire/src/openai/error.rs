@@ -243,7 +243,10 @@ fn object(error: &CallError) -> Value {
         "message": fault.map_or(error.message(), |it| &it.message),
         "type": own(|it| &it.kind).unwrap_or(kind_word(error.kind())),
         "param": own(|it| &it.param).or(error.field()),
-        "code": own(|it| &it.code).unwrap_or(error.word()),
+        // A bare number repeats the status; our word says more.
+        "code": own(|it| &it.code)
+            .filter(|code| code.parse::<u16>().is_err())
+            .unwrap_or(error.word()),
     }})
 }
 
