@@ -100,7 +100,7 @@ fn stream(c: &mut Criterion) {
     group.throughput(Throughput::Elements(100));
     let alike = frames(|_| String::new());
     let padded = frames(|i| format!(",\"obfuscation\":\"{}\"", "x".repeat(i % 9)));
-    for (name, text) in [("alike", &alike), ("each another shape", &padded)] {
+    for (name, text) in [("alike", &alike), ("alike but for padding", &padded)] {
         for (pieces, size) in [("one piece", text.len()), ("pieces of 1,400 bytes", 1400)] {
             group.bench_function(BenchmarkId::new(name, pieces), |b| {
                 b.iter(|| {

@@ -114,8 +114,8 @@ pub(super) fn edit(head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, C
             }
             Edit::Default { name, value } if head.operation.generates() => {
                 // The caller's limit is known already.
-                let (own, _) = names(name);
-                let set = own.starts_with("max_") && head.max_tokens.is_some();
+                let (own, synonyms) = names(name);
+                let set = synonyms.contains(&"max_tokens") && head.max_tokens.is_some();
                 if !set && wanted.iter().all(|(earlier, _)| *earlier != own) {
                     wanted.push((own, value));
                 }

@@ -2,9 +2,14 @@
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::read::{Reading, is_blank};
 
-/// A chunk that was read, as what stands before and behind its text.
+/// The field that OpenAI fills with blind text of changing length, so that sizes tell nothing.
+const PADDING: &[u8] = br#""obfuscation":""#;
+
+/// A chunk that was read, as what stands around its text.
 ///
 /// A frame with the same bytes around another text needs no reading: it is valid, it belongs to the same
 /// choice, and it is content. That holds for all but the first and last chunks of most streams.
@@ -12,6 +17,8 @@ use super::read::{Reading, is_blank};
 pub(super) struct Shape {
     before: Vec<u8>,
     behind: Vec<u8>,
+    /// What stands behind the padding, where there is some.
+    last: Option<Vec<u8>>,
 }
 
 impl Shape {
@@ -21,26 +28,38 @@ impl Shape {
         let [choice] = &reading.choices[..] else {
             return;
         };
-        let Some(text) = choice.text.filter(|text| choice.content && text.len() > 2) else {
+        let at = choice.text.and_then(|text| place(frame, text));
+        let Some(at) = at.filter(|_| reading.usage.is_none()) else {
             return;
         };
-        let Some(at) = place(frame, text).filter(|_| reading.usage.is_none()) else {
-            return;
-        };
+        let (mut behind, mut last) = (&frame[at.end - 1..], None);
+        if let Some(padding) = memmem::find(behind, PADDING) {
+            let (head, tail) = behind.split_at(padding + PADDING.len());
+            let Some((_, tail)) = split_text(tail) else {
+                return;
+            };
+            (behind, last) = (head, Some(tail.to_vec()));
+        }
         self.before.extend_from_slice(&frame[..=at.start]);
         self.behind.clear();
-        self.behind.extend_from_slice(&frame[at.end - 1..]);
+        self.behind.extend_from_slice(behind);
+        self.last = last;
     }
 
     /// Whether `frame` has this form around a text that is not blank.
     pub(super) fn fits(&self, frame: &[u8]) -> bool {
-        if self.before.is_empty() || frame.len() <= self.before.len() + self.behind.len() {
-            return false;
+        !self.before.is_empty() && self.text(frame).is_some_and(|text| !is_blank(text))
+    }
+
+    fn text<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = frame.strip_prefix(&self.before[..])?;
+        let (text, rest) = split_text(rest)?;
+        let rest = rest.strip_prefix(&self.behind[..])?;
+        match &self.last {
+            Some(last) => split_text(rest)?.1 == last,
+            None => rest.is_empty(),
         }
-        frame
-            .strip_prefix(&self.before[..])
-            .and_then(|rest| rest.strip_suffix(&self.behind[..]))
-            .is_some_and(|text| is_text(text) && !is_blank(text))
+        .then_some(text)
     }
 }
 
@@ -51,19 +70,22 @@ fn place(frame: &[u8], part: &[u8]) -> Option<Range<usize>> {
     (frame.get(at.clone())? == part).then_some(at)
 }
 
-/// Whether `text` can stand in a JSON string as it is; escapes of four digits are left to a full reading.
-fn is_text(text: &[u8]) -> bool {
-    let mut rest = text;
+/// Cuts the inside of a JSON string off, up to its closing quote; escapes of four digits are left to a
+/// full reading.
+fn split_text(from: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = from;
     loop {
         rest = match rest {
-            [] => return std::str::from_utf8(text).is_ok(),
+            [b'"', ..] => break,
             [
                 b'\\',
                 b'"' | b'\\' | b'/' | b'n' | b't' | b'r' | b'b' | b'f',
                 rest @ ..,
             ] => rest,
-            [b'"' | b'\\' | 0..=0x1F, ..] => return false,
+            [] | [b'\\' | 0..=0x1F, ..] => return None,
             [_, rest @ ..] => rest,
         };
     }
+    let (text, rest) = from.split_at(from.len() - rest.len());
+    std::str::from_utf8(text).ok().map(|_| (text, rest))
 }

@@ -131,6 +131,17 @@ fn a_default_yields_to_every_name_the_caller_used() {
 }
 
 #[test]
+fn a_limit_of_another_thing_is_another_field() {
+    assert_eq!(
+        edited(
+            r#"{"model":"m","max_tokens":1}"#,
+            &[default("max_prompt_tokens", "5")]
+        ),
+        r#"{"max_prompt_tokens":5,"model":"m","max_tokens":1}"#
+    );
+}
+
+#[test]
 fn of_two_defaults_for_one_field_the_first_counts() {
     let edits = [default("temperature", "0"), default("temperature", "1")];
     assert_eq!(

@@ -262,16 +262,25 @@ fn usage_is_read_wherever_it_stands_and_nonsense_is_not() {
 
 #[test]
 fn a_likeness_is_no_licence_for_broken_text() {
-    let first = text("a");
-    for (odd, mark) in [
-        (text(r"\x"), None),
-        (text("a\"b"), None),
-        (text(" "), Some(Mark::Role)),
-        (text(r"\n\u0020x"), Some(Mark::Content)),
-        (text(r#"say \"hi\"\\"#), Some(Mark::Content)),
-    ] {
-        let seen = play([format!("{first}{odd}").as_bytes()]);
-        assert_eq!(seen.marks.get(1).copied(), mark, "{odd}");
+    let padded = |said: &str, padding: &str| {
+        let tail = format!("],\"obfuscation\":\"{padding}\"}}");
+        text(said).replace("]}", &tail)
+    };
+    for padding in [None, Some("x"), Some("")] {
+        let chunk = |said: &str| padding.map_or_else(|| text(said), |it| padded(said, it));
+        for (odd, mark) in [
+            (chunk(r"\x"), None),
+            (chunk("a\"b"), None),
+            (chunk("a\\"), None),
+            (chunk(" "), Some(Mark::Role)),
+            (chunk(r"\n\u0020x"), Some(Mark::Content)),
+            (chunk(r#"say \"hi\"\\"#), Some(Mark::Content)),
+            (padded("b", "longer"), Some(Mark::Content)),
+            (padded("b", "\u{1}\""), None),
+        ] {
+            let seen = play([format!("{}{odd}", chunk("a")).as_bytes()]);
+            assert_eq!(seen.marks.get(1).copied(), mark, "{odd}");
+        }
     }
 }
 
@@ -316,6 +325,17 @@ proptest! {
         if split.cut.is_none() {
             prop_assert_eq!(split, single);
         }
+    }
+
+    #[test]
+    fn a_frame_bears_the_mark_it_would_bear_alone(
+        said in r#"[a"\\nu0 {}\u{1}é]{0,8}"#,
+        padding in proptest::option::of(r#"[x"\\]{0,3}"#),
+    ) {
+        let padding = padding.map_or("]}".to_owned(), |it| format!("],\"obfuscation\":\"{it}\"}}"));
+        let [first, odd] = ["a", &said].map(|said| text(said).replace("]}", &padding));
+        let both = marks(&format!("{first}{odd}"));
+        prop_assert_eq!(both, [marks(&first), marks(&odd)].concat());
     }
 
     #[test]
