@@ -175,7 +175,7 @@ mod tests {
         assert!(task.join().is_err());
         metrics::counter!("someone_elses_total").increment(3);
 
-        let text = telemetry.metrics().render(0);
+        let text = telemetry.calls().render();
         assert!(text.contains("moltbot_panics_total 1\n"));
         assert!(text.contains("someone_elses_total 3\n"));
         let again = Telemetry::install(&settings).unwrap_err().to_string();

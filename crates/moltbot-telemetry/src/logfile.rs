@@ -23,7 +23,7 @@ pub struct LogSettings {
     pub name: String,
     /// The least level that is written.
     pub level: Level,
-    /// How long a file is kept, counted from the end of its day.
+    /// How long a file is kept, counted from the end of its day, in whole days.
     pub keep: Duration,
     /// Bytes of lines that may wait for the disk; more are dropped and counted.
     pub buffer: usize,
@@ -41,7 +41,11 @@ impl Default for LogSettings {
     }
 }
 
-/// The log's writer, a thread of its own. Dropping it writes what is left and ends the thread.
+/// How long the end of the log waits for a disk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The log's writer, a thread of its own. Dropping it writes what is left and ends the thread; a disk
+/// that hangs is given up after 5 s.
 #[derive(Debug)]
 pub struct LogWriter {
     log: Log,
@@ -84,7 +88,7 @@ impl LogWriter {
 impl Drop for LogWriter {
     fn drop(&mut self) {
         self.log.close();
-        if let Some(thread) = self.thread.take() {
+        if let (Some(thread), true) = (self.thread.take(), self.log.flush(PATIENCE)) {
             let _ = thread.join();
         }
     }
@@ -198,7 +202,7 @@ impl Files {
         let Ok(files) = files(&self.dir, &self.name) else {
             return; // The next turn of the day tries again.
         };
-        let days = self.keep.as_secs() / 86_400;
+        let days = self.keep.as_secs().div_ceil(86_400);
         for (day, path) in files {
             if day.until(today) > days {
                 let _ = fs::remove_file(path);

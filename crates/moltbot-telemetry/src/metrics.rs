@@ -181,7 +181,7 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
-    /// All metrics in Prometheus' text format; `lost_lines` is what the log says of itself.
+    /// All metrics in Prometheus' text format; `lost_lines` is what [`crate::Log::dropped`] says.
     pub fn render(&self, lost_lines: u64) -> String {
         self.lost_lines.absolute(lost_lines);
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
@@ -192,7 +192,8 @@ impl Metrics {
 
     /// Written here, for the recorder can't forget the series of a target that is gone.
     fn render_targets(&self, text: &mut String) {
-        names::head(text, names::TARGET_UP, "gauge");
+        let about = "Whether a target takes calls (1) or rests (0).";
+        names::head(text, names::TARGET_UP, about);
         for (model, targets) in &self.table.load().called {
             for (target, called) in targets {
                 if called.current.load(Ordering::Relaxed) {

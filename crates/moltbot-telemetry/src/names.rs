@@ -98,15 +98,12 @@ pub(crate) fn describe(recorder: &impl Recorder) {
     }
 }
 
-/// Writes the head of a metric that no recorder holds.
-pub(crate) fn head(text: &mut String, name: &str, form: &str) {
-    let _ = writeln!(
-        text,
-        "# HELP {name} Whether a target takes calls (1) or rests (0).\n# TYPE {name} {form}"
-    );
+/// Writes the head of a gauge that no recorder holds.
+pub(crate) fn head(text: &mut String, name: &str, about: &str) {
+    let _ = writeln!(text, "# HELP {name} {about}\n# TYPE {name} gauge");
 }
 
-/// Writes one sample of a metric that no recorder holds.
+/// Writes one sample of a gauge that no recorder holds.
 pub(crate) fn sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
     text.push_str(name);
     for (index, (label, of)) in labels.iter().enumerate() {

@@ -37,6 +37,11 @@ impl Calls {
         &self.metrics
     }
 
+    /// All metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.metrics.render(self.log.dropped())
+    }
+
     /// A call began: it is under way until it is recorded.
     pub fn begin(&self) {
         self.metrics.begin();

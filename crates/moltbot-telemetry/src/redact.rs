@@ -72,7 +72,29 @@ pub fn redact(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_caller_key_survives_in_no_text(
+            before in "(?s).{0,60}", secret in "[A-Za-z0-9_-]{43}", after in "(?s).{0,60}",
+        ) {
+            let text = format!("{before} mb_{secret} {after}");
+            prop_assert!(!redact(&text).contains(&secret));
+        }
+
+        #[test]
+        fn a_token_beside_its_name_survives_in_no_text(
+            before in "(?s).{0,60}", name in "api[-_ ]key|token|Password|SECRET",
+            between in "( provided)?:? ?\"?", secret in "[A-Za-z]{10}[0-9][A-Za-z0-9]{10}",
+        ) {
+            let text = format!("{before} {name} {between}{secret}");
+            prop_assume!(!between.is_empty());
+            prop_assert!(!redact(&text).contains(&secret), "{text}");
+        }
+    }
 
     #[test]
     fn secrets_of_known_shapes_are_masked() {

@@ -40,11 +40,7 @@ impl Heard {
     }
 
     fn has(&self, sample: &str) -> bool {
-        self.calls
-            .metrics
-            .render(0)
-            .lines()
-            .any(|line| line == sample)
+        self.calls.render().lines().any(|line| line == sample)
     }
 }
 
@@ -177,7 +173,7 @@ fn a_name_that_is_not_configured_is_in_the_line_but_no_label() {
     let line = heard.line(&call);
     assert_eq!(line["model"].as_str().unwrap().len(), LONGEST_NAME);
     assert!(heard.has(r#"moltbot_requests_total{workspace="default",model="-",status="404"} 1"#));
-    assert!(!heard.calls.metrics.render(0).contains("xxx"));
+    assert!(!heard.calls.render().contains("xxx"));
 }
 
 #[test]
@@ -204,8 +200,7 @@ fn all_series_exist_before_the_first_call() {
     assert!(
         heard
             .calls
-            .metrics
-            .render(0)
+            .render()
             .contains("process_resident_memory_bytes ")
     );
 }
@@ -217,5 +212,5 @@ fn a_target_that_is_gone_is_not_shown_as_up_or_down() {
     heard.calls.metrics.target_up(&model, &east, false);
     assert!(heard.has(r#"moltbot_target_up{model="big",target="east"} 0"#));
     heard.calls.metrics.declare(&[]);
-    assert!(!heard.calls.metrics.render(0).contains("moltbot_target_up{"));
+    assert!(!heard.calls.render().contains("moltbot_target_up{"));
 }
