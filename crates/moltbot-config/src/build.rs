@@ -132,6 +132,13 @@ fn settings(form: &Form, report: &mut Report<'_>) {
     }
 }
 
+/// Names travel in headers and labels.
+fn is_name(path: &[&str], name: &str, report: &mut Report<'_>) {
+    if name.trim() != name || name.chars().any(char::is_control) {
+        report.say(path, "has blanks at its ends or control characters", "");
+    }
+}
+
 /// Names that stand twice, and circles.
 fn names(models: &[ModelForm], report: &mut Report<'_>) {
     let mut first = BTreeMap::new();
@@ -141,9 +148,7 @@ fn names(models: &[ModelForm], report: &mut Report<'_>) {
         .filter(|(_, model)| !model.name.is_empty())
     {
         let path = ["models", &index.to_string(), "name"];
-        if model.name.trim() != model.name || model.name.chars().any(char::is_control) {
-            report.say(&path, "has blanks at its ends or control characters", "");
-        }
+        is_name(&path, &model.name, report);
         if model.name.starts_with("experiment:") {
             report.say(
                 &path,
@@ -390,13 +395,16 @@ fn targets(
                 continue;
             }
         };
-        if form.name.is_some() && targets.iter().any(|other| other.name == form.name) {
+        if let Some(name) = &form.name {
             let path = [&path[..], &["name"]].concat();
-            report.say(
-                &path,
-                "another target of this model has that name",
-                "choose another",
-            );
+            is_name(&path, name, report);
+            if targets.iter().any(|other| other.name == form.name) {
+                report.say(
+                    &path,
+                    "another target of this model has that name",
+                    "choose another",
+                );
+            }
         }
         targets.push(Target {
             name: form.name.clone(),

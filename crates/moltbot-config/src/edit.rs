@@ -168,6 +168,7 @@ impl<'a> Editor<'a> {
             path: path.clone(),
             source,
         };
+        self.last_version()?;
         let _lock = write::lock(self.home).map_err(io)?;
         let (version, text) = self.last_version()?;
         load_text(self.home, self.overrides, &text)?;
@@ -232,6 +233,8 @@ impl<'a> Editor<'a> {
             path: path.clone(),
             source,
         };
+        // before the lock, which makes a folder: a home that is none stays as it is
+        self.read()?;
         let _lock = write::lock(self.home).map_err(io)?;
         let before = self.read()?;
         let mut problems = Problems::default();

@@ -27,6 +27,7 @@ pub(crate) struct Form {
     pub(crate) models: Vec<ModelForm>,
     /// Where this node runs; its own region's targets come first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub(crate) region: Option<String>,
     /// What is logged, and how long it is kept.
     pub(crate) logs: Logs,

@@ -1,9 +1,10 @@
 //! Writing files so that a crash leaves the old one or the new one, never half of one.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::home::Home;
 
@@ -35,7 +36,13 @@ pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
+/// Other writers need milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Holds back other writers of the same home until it is dropped.
+///
+/// # Errors
+/// Another one holds it for too long.
 pub(crate) fn lock(home: &Home) -> io::Result<File> {
     private_dir(&home.versions_dir())?;
     let lock = File::options()
@@ -43,8 +50,18 @@ pub(crate) fn lock(home: &Home) -> io::Result<File> {
         .truncate(false)
         .write(true)
         .open(home.versions_dir().join("lock"))?;
-    lock.lock()?;
-    Ok(lock)
+    let step = Duration::from_millis(20);
+    for _ in 0..PATIENCE.as_millis() / step.as_millis() {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(step),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        "another command is changing it",
+    ))
 }
 
 /// The versions that are kept, the oldest first.

@@ -318,6 +318,39 @@ fn a_diff_tells_what_changed_and_hides_secrets() {
 }
 
 #[test]
+fn a_home_that_is_none_stays_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new(dir.path().join("none"));
+    let overrides = Overrides::default();
+    let error = Editor::new(&home, &overrides)
+        .set("region", "x")
+        .unwrap_err();
+    assert!(error.to_string().contains("moltctl init"), "{error}");
+    assert!(Editor::new(&home, &overrides).rollback().is_err());
+    assert!(!home.root().exists());
+}
+
+#[test]
+fn edits_at_once_come_one_after_another() {
+    let bench = bench(SAMPLE);
+    std::thread::scope(|scope| {
+        for index in 0..3 {
+            let bench = &bench;
+            scope.spawn(move || {
+                let key = format!("models.{index}.params.seed");
+                bench.editor().set(&key, &index.to_string()).unwrap();
+            });
+        }
+    });
+    for index in 0..3 {
+        assert_eq!(
+            bench.get(&format!("models.{index}.params.seed")),
+            Some(index.into())
+        );
+    }
+}
+
+#[test]
 fn windows_line_ends_stay() {
     let bench = bench("# a\r\nserver:\r\n  workers: 1\r\n");
     bench.editor().set("server.auth", "keys").unwrap();
@@ -387,6 +420,67 @@ fn changed(before: &str, after: &str) -> (usize, usize) {
         count(similar::ChangeTag::Delete),
         count(similar::ChangeTag::Insert),
     )
+}
+
+/// Pieces of which small files are made: comments, blank lines, flows, quotes, sections in any order.
+fn files() -> impl Strategy<Value = String> {
+    let pieces = [
+        "# a comment\n",
+        "\n",
+        "  # an indented one\n",
+        "---\n",
+        "server: { workers: 1 } # s\n",
+        "server:\n  workers: 1 # one\n\n  # more\n  auth: 'keys'\n",
+        "region: \"east\"\n",
+        "region: >\n  east\n",
+        "model:\n    failover: {enabled: true}\n    retry:\n        initial: 5\n",
+        "models:\n- {name: a, provider: builtin, model: echo}\n- name: b\n  provider: builtin\n  model: echo\n",
+        "models: [{name: a, provider: builtin, model: echo},\n  {name: b, provider: builtin, model: script, params: {text: 'x'}}]\n",
+        "logs:\n",
+        "logs: {}\n",
+        "logs: {\n  level: info, # why\n  keep: 7d }\n",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 1..7)
+        .prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn an_edit_of_any_file_does_what_it_says_or_nothing(
+        yaml in files(),
+        key in prop::sample::select(vec!["server.workers", "server.limits.connections", "model.failover.max_attempts", "models.a.concurrency", "models.b.params.max_tokens"]),
+        value in 1..9u32,
+    ) {
+        let bench = bench(&yaml);
+        let before = load(&bench.home, &bench.overrides).ok().map(|loaded| loaded.get_in_file(key).unwrap_or(None));
+        match bench.editor().set(key, &value.to_string()) {
+            Ok(()) => {
+                prop_assert_eq!(bench.get(key), Some(value.into()));
+                for comment in ["# a comment", "# s", "# one", "# more", "# why"] {
+                    prop_assert_eq!(yaml.matches(comment).count(), bench.text().matches(comment).count(), "{}", bench.text());
+                }
+                bench.editor().unset(key).unwrap();
+                prop_assert_eq!(bench.get(key), None);
+                if before == Some(None) {
+                    let (gone, _) = changed(&yaml, &bench.text());
+                    prop_assert!(gone <= 1, "{yaml}\n{}", bench.text());
+                }
+            }
+            Err(_) => prop_assert_eq!(bench.text(), yaml),
+        }
+    }
+
+    #[test]
+    fn an_edit_of_a_valid_file_succeeds(yaml in files(), value in 1..9u32) {
+        let bench = bench(&yaml);
+        prop_assume!(load(&bench.home, &bench.overrides).is_ok());
+        for key in ["server.workers", "server.limits.connections", "model.failover.max_attempts", "logs.keep"] {
+            let set = bench.editor().set(key, &value.to_string());
+            prop_assert!(set.is_ok(), "{key}: {:?}\n{}", set, bench.text());
+        }
+    }
 }
 
 proptest! {

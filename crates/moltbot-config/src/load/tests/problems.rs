@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -232,6 +234,8 @@ fn targets_have_urls_and_names_of_their_own() {
     let yaml = "models: [{name: m, endpoint: 'http://h', targets: [{url: 'http://a', name: t}, {url: 'http://b', name: t}, {name: u}]}]";
     let problems = bench(yaml).problems();
     assert_eq!(problems.len(), 3, "{problems:#?}");
+    let yaml = "models: [{name: m, targets: [{url: 'http://a', name: 'a '}]}]";
+    assert!(bench(yaml).problem().contains("has blanks at its ends"));
     let yaml = "models: [{name: m, targets: []}]";
     assert!(bench(yaml).problem().contains("must not be empty"));
 }
@@ -245,4 +249,20 @@ fn deep_yaml_and_strange_numbers_do_not_hurt() {
     bench("logs: { keep: .inf }").problem();
     bench("a: &a [*a]").problems();
     bench("{a: 1}: 2").problems();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_makes_it_panic(text in "[ -~\\n\t\u{feff}é\u{0}]{0,120}", at in any::<prop::sample::Index>()) {
+        let sample = include_str!("../sample.yaml");
+        let at = at.index(sample.len());
+        // the sample with a hole of that length, filled with anything
+        let end = (at + text.len() / 8).min(sample.len());
+        if let (Some(before), Some(after)) = (sample.get(..at), sample.get(end..)) {
+            let _ = bench(&format!("{before}{text}{after}")).load();
+        }
+        let _ = bench(&text).file("models/auth.json", &text).file(CHANNELS_FILE, &text).load();
+    }
 }
