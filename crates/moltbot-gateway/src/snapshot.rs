@@ -183,6 +183,7 @@ fn failover(config: &Config) -> FailoverSettings {
         max_attempts: failover.max_attempts,
         initial: retry.initial,
         max: retry.max,
+        honor_retry_after: retry.honor_retry_after,
     }
 }
 

@@ -18,6 +18,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use moltbot_types::{Call, CallError, Next, Reply};
 use tower::ServiceExt;
 
@@ -37,6 +38,8 @@ pub struct FailoverSettings {
     pub initial: Duration,
     /// The longest wait before a repeat on the same target.
     pub max: Duration,
+    /// Whether the wait that an upstream asks for is kept.
+    pub honor_retry_after: bool,
 }
 
 impl Default for FailoverSettings {
@@ -46,6 +49,7 @@ impl Default for FailoverSettings {
             max_attempts: 6,
             initial: Duration::from_millis(100),
             max: Duration::from_secs(5),
+            honor_retry_after: true,
         }
     }
 }
@@ -82,6 +86,10 @@ impl Next for Failover {
         while let Some(ask) = plan.next().await {
             let note = Note::begin(&call.trail, ask.route.name(), &ask.target.id, ask.level);
             let attempt = ask.target.service.clone().oneshot(call.clone());
+            let attempt = attempt.map_err(|error| match settings.honor_retry_after {
+                true => error,
+                false => error.without_hint(),
+            });
             match ask.admission.watch(attempt).await {
                 Ok(reply) => {
                     note.answered();

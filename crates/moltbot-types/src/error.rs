@@ -102,6 +102,7 @@ struct Inner {
     code: Option<&'static str>,
     param: Option<String>,
     retry_after: Option<Duration>,
+    discouraged: bool,
     upstream: Option<UpstreamFault>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -123,6 +124,7 @@ impl CallError {
             code: None,
             param: None,
             retry_after: None,
+            discouraged: false,
             upstream: None,
             source: None,
         }))
@@ -149,6 +151,26 @@ impl CallError {
     /// Sets when the caller may try again.
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Asks the caller's client not to repeat on its own: many calls fail now, and more would not help.
+    pub fn discourage(mut self) -> Self {
+        self.0.discouraged = true;
+        self
+    }
+
+    /// Whether the caller's client is asked not to repeat on its own.
+    pub fn is_discouraged(&self) -> bool {
+        self.0.discouraged
+    }
+
+    /// Forgets how long the upstream asked to be left alone; that it failed stays.
+    pub fn without_hint(mut self) -> Self {
+        self.0.retry_after = None;
+        if let Retry::After(_) = self.0.retry {
+            self.0.retry = Retry::Anywhere;
+        }
         self
     }
 

@@ -64,7 +64,6 @@ impl Admin {
             return String::new();
         };
         crate::status::publish(&daemon.live.snapshot(), &daemon.rt);
-        let calls = &daemon.rt.calls;
-        calls.metrics().render(calls.log().dropped())
+        daemon.rt.calls.render()
     }
 }

@@ -94,8 +94,9 @@ pub(super) fn error(
     if let Some(wait) = error.wait() {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-    } else if matches!(error.kind(), Kind::UpstreamAuth | Kind::UpstreamMoney) {
-        // The official SDKs repeat a 502 on their own; nothing would change.
+    }
+    // The official SDKs repeat a 502 on their own, but nothing changes by that.
+    if error.is_discouraged() || matches!(error.kind(), Kind::UpstreamAuth | Kind::UpstreamMoney) {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     let body = dialect.error(error);

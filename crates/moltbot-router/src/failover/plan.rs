@@ -66,6 +66,8 @@ pub(super) struct Plan<'a> {
     backoff: Backoff,
     blame: Blame,
     failure: Option<CallError>,
+    /// A budget refused an attempt.
+    spent: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -98,6 +100,7 @@ impl<'a> Plan<'a> {
             backoff: Backoff::new(settings.initial, settings.max),
             blame: Blame::default(),
             failure: None,
+            spent: false,
         };
         plan.models.push(route);
         plan.enlist(&route.settings().fallback);
@@ -113,15 +116,22 @@ impl<'a> Plan<'a> {
             if !self.refused_here() {
                 if let Some((place, admission)) = self.another() {
                     let first = self.attempts == 0;
-                    return (first || self.budgets.failover()).then(|| self.ask(place, admission));
+                    if first || self.budgets.failover() {
+                        return Some(self.ask(place, admission));
+                    }
+                    self.spent = true;
+                    return None;
                 }
                 if let Some(wait) = self.repeatable()
                     && !self.late(wait)
-                    && self.budgets.repeat()
                 {
-                    sleep(wait).await;
-                    if let Some((place, admission)) = self.same_again() {
-                        return Some(self.ask(place, admission));
+                    if self.budgets.repeat() {
+                        sleep(wait).await;
+                        if let Some((place, admission)) = self.same_again() {
+                            return Some(self.ask(place, admission));
+                        }
+                    } else {
+                        self.spent = true;
                     }
                 }
             }
@@ -202,14 +212,17 @@ impl<'a> Plan<'a> {
                 }
             }
         }
-        Verdict {
+        let verdict = Verdict {
             model: self.asked,
             attempts: self.attempts,
             blame: self.blame,
             opens_in: opens.map(|opens| opens.saturating_duration_since(now)),
             last: self.failure,
+        };
+        match self.spent {
+            true => verdict.error().discourage(),
+            false => verdict.error(),
         }
-        .error()
     }
 
     /// A failure that another attempt cannot cure: models that were named for it may.

@@ -349,6 +349,18 @@ async fn a_wait_that_would_outlast_the_deadline_is_answered_now() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_wait_that_an_upstream_asks_for_is_kept_or_not() {
+    let tried = |honor| async move {
+        let house = path([target("a").fails_with(|| limited(60_000))])
+            .set(|house| house.settings.honor_retry_after = honor);
+        house.refused().await;
+        house.asked("a")
+    };
+    assert_eq!(tried(true).await, 1);
+    assert!(tried(false).await > 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_spent_budget_ends_the_search() {
     let house = path([target("a").fails(500), target("b").standby().says("hello")]);
     for _ in 0..100 {

@@ -100,7 +100,7 @@ impl Verdict<'_> {
                 Kind::UpstreamAuth,
                 format!(
                     "the upstream of model `{model}` does not accept the gateway's credential \
-                     ({tried}); its operator can see why with `moltctl auth check {model}`"
+                     ({tried}); its operator can see why with `moltctl status`"
                 ),
             ),
             Blame::All(Common::Missing) => (
