@@ -2,13 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use moltbot_tests::Home;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
 
 #[test]
-#[allow(clippy::disallowed_types)] // the real time of a real start
 fn the_five_things_to_try_work_and_the_home_is_removed() {
     let folder = Home::empty();
     let begun = Instant::now();
