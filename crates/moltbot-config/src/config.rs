@@ -147,7 +147,7 @@ pub struct Failover {
     #[schemars(with = "PositiveTime")]
     pub retry_interval: Duration,
     /// Attempts of the whole call, over all targets and models; at least 1.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_attempts: u32,
     /// Moves to another target per call, measured over 10 s; 0 to 1.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -200,13 +200,13 @@ impl Default for Retry {
 #[serde(default, deny_unknown_fields)]
 pub struct Breaker {
     /// Failures in a row; at least 1.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub consecutive: u32,
     /// Share of failures in `window`; above 0, at most 1.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub error_ratio: f64,
     /// Calls in `window` before `error_ratio` counts; at least 1.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub min_requests: u32,
     /// How far back calls are looked at.
     #[serde(with = "unit::time")]

@@ -23,21 +23,15 @@ pub enum KeyError {
 
 /// The path that `key` means in `tree`: items of lists are named by name or index.
 pub(crate) fn resolve(tree: &Node, key: &str) -> Result<Vec<String>, KeyError> {
-    follow(tree, key, '.', |name, rest| rest.starts_with(name)).and_then(|path| {
-        if path.is_empty() {
-            Err(malformed(key))
-        } else {
-            Ok(path)
-        }
-    })
+    if key.is_empty() {
+        return Err(KeyError::Malformed(key.to_owned()));
+    }
+    follow(tree, key, str::to_owned)
 }
 
 /// The path that a variable means, without `MOLTBOT_`: `MODELS__PRIMARY_MODEL__ENDPOINT`.
 pub(crate) fn resolve_variable(tree: &Node, name: &str) -> Result<Vec<String>, KeyError> {
-    let key = name.to_lowercase().replace("__", ".");
-    follow(tree, &key, '.', |name, rest| {
-        rest.starts_with(&in_variable(name))
-    })
+    follow(tree, &name.to_lowercase().replace("__", "."), in_variable)
 }
 
 /// A name as a variable can spell it.
@@ -52,36 +46,21 @@ fn in_variable(name: &str) -> String {
     name.chars().map(plain).collect()
 }
 
-fn malformed(key: &str) -> KeyError {
-    KeyError::Malformed(key.to_owned())
-}
-
 /// Walks down `tree` as far as it reaches; behind its end the parts stand for themselves.
-fn follow(
-    tree: &Node,
-    key: &str,
-    dot: char,
-    begins: impl Fn(&str, &str) -> bool,
-) -> Result<Vec<String>, KeyError> {
+fn follow(tree: &Node, key: &str, spell: fn(&str) -> String) -> Result<Vec<String>, KeyError> {
     let mut path = Vec::new();
     let mut node = Some(tree);
-    let mut rest = key;
-    while !rest.is_empty() {
+    let mut rest = Some(key);
+    while let Some(parts) = rest {
         let (part, after) = match node.map(|node| &node.value) {
-            Some(Value::List(items)) => {
-                let list = path.join(".");
-                item(items, &list, rest, dot, &begins)?
-            }
+            Some(Value::List(items)) => item(items, &path.join("."), parts, spell)?,
             _ => {
-                let (part, after) = rest.split_once(dot).unwrap_or((rest, ""));
-                if after.is_empty() && rest.ends_with(dot) {
-                    return Err(malformed(key));
-                }
+                let (part, after) = first_part(parts);
                 (part.to_owned(), after)
             }
         };
         if part.is_empty() {
-            return Err(malformed(key));
+            return Err(KeyError::Malformed(key.to_owned()));
         }
         node = node.and_then(|node| node.get(&part));
         path.push(part);
@@ -90,52 +69,48 @@ fn follow(
     Ok(path)
 }
 
-/// The item that `rest` begins with: the longest name wins, for names may hold dots; else an index.
+fn first_part(parts: &str) -> (&str, Option<&str>) {
+    parts
+        .split_once('.')
+        .map_or((parts, None), |(part, after)| (part, Some(after)))
+}
+
+/// The item that `parts` begin with: the longest name wins, for names may hold dots; else an index.
 fn item<'a>(
     items: &[Node],
     list: &str,
-    rest: &'a str,
-    dot: char,
-    begins: &impl Fn(&str, &str) -> bool,
-) -> Result<(String, &'a str), KeyError> {
-    let name_of = |item: &Node| item.get("name").and_then(Node::text).map(str::to_owned);
-    let ends = |length: usize| {
-        let behind = rest.get(length..)?;
-        if behind.is_empty() {
-            Some("")
-        } else {
-            behind.strip_prefix(dot)
-        }
-    };
-    let named = items
-        .iter()
-        .enumerate()
-        .filter_map(|(index, item)| Some((index, name_of(item)?)))
-        .filter(|(_, name)| begins(name, rest))
-        // a variable spells each character of a name as one byte
+    parts: &'a str,
+    spell: fn(&str) -> String,
+) -> Result<(String, Option<&'a str>), KeyError> {
+    let names = items.iter().enumerate().filter_map(|(index, item)| {
+        let name = item.get("name").and_then(Node::text)?;
+        Some((index, name))
+    });
+    let named = names
+        .clone()
         .filter_map(|(index, name)| {
-            let length = if rest.starts_with(&*name) {
-                name.len()
+            let name = spell(name);
+            let after = parts.strip_prefix(&*name)?;
+            let after = if after.is_empty() {
+                None
             } else {
-                name.chars().count()
+                Some(after.strip_prefix('.')?)
             };
-            Some((length, index, ends(length)?))
+            Some((name.len(), index, after))
         })
         .max_by_key(|(length, ..)| *length);
     if let Some((_, index, after)) = named {
         return Ok((index.to_string(), after));
     }
-    let (part, after) = rest.split_once(dot).unwrap_or((rest, ""));
+    let (part, after) = first_part(parts);
     match part.parse::<usize>() {
+        // the one behind the last may be made
         Ok(index) if index <= items.len() => Ok((index.to_string(), after)),
-        _ => {
-            let names: Vec<_> = items.iter().filter_map(name_of).collect();
-            Err(KeyError::NoItem {
-                list: list.to_owned(),
-                item: part.to_owned(),
-                near: nearest(part, names.iter().map(String::as_str)).map(str::to_owned),
-            })
-        }
+        _ => Err(KeyError::NoItem {
+            list: list.to_owned(),
+            item: part.to_owned(),
+            near: nearest(part, names.map(|(_, name)| name)).map(str::to_owned),
+        }),
     }
 }
 

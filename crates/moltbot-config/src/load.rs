@@ -69,14 +69,16 @@ impl fmt::Debug for Loaded {
 /// [`Problems`], each with file, line, key and cure. A missing secret is none: see
 /// [`Auth::Missing`](crate::config::Auth::Missing).
 pub fn load(home: &Home, overrides: &Overrides) -> Result<Loaded, Problems> {
-    match file::read(&home.gateway_file(), GATEWAY) {
-        Ok(Some(text)) => load_text(home, overrides, &text),
-        Ok(None) => Err(Problems(vec![Problem {
+    let text = file::read(&home.gateway_file(), GATEWAY).and_then(|text| {
+        text.ok_or_else(|| Problem {
             file: GATEWAY.to_owned(),
             message: format!("there is no such file in {}", home.root().display()),
             hint: Some("make one with `moltctl init`".to_owned()),
             ..Problem::default()
-        }])),
+        })
+    });
+    match text {
+        Ok(text) => load_text(home, overrides, &text),
         Err(problem) => Err(Problems(vec![problem])),
     }
 }
@@ -88,31 +90,19 @@ pub(crate) fn load_text(
     text: &str,
 ) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
+    let mut parts = Problems::default();
     let mut notices = Vec::new();
     let references = References {
         home,
         env: &overrides.env,
         files: Default::default(),
     };
-
-    let auth = secret::read(home, &mut problems);
-    let mut parts = Problems::default();
     channels::check(home, &mut parts, &mut notices);
-    let file = match file::parse_yaml(text, GATEWAY, &mut problems) {
-        Ok(tree) if matches!(tree.value, Value::Map(_)) => tree,
-        Ok(tree) if matches!(tree.value, Value::Null) => Node {
-            value: Value::Map(Default::default()),
-            ..tree
-        },
-        Ok(tree) => {
-            problems.push(check::problem_at(
-                &tree,
-                &[""; 0],
-                "expected a map of keys",
-                None,
-            ));
-            return Err(problems.sorted());
-        }
+
+    // one tree of all layers, each value with its origin
+    let auth = secret::read(home, &mut problems);
+    let file = match map(text, &mut problems) {
+        Ok(file) => file,
         Err(problem) => {
             problems.push(problem);
             return Err(problems.sorted());
@@ -121,28 +111,25 @@ pub(crate) fn load_text(
     let mut tree = file.clone();
     secret::lay_over(&mut tree, &auth);
     overrides.lay_over(&mut tree, &mut problems, &mut notices);
-    tree.drop_nulls(|key| matches!(key, "params" | "defaults"));
+
+    // what is wrong is reported and taken out, so that the rest can be looked at
+    tree.drop_nulls(is_free);
     check::refuse_later(&mut tree, &mut problems);
     expand(&mut tree, &references, &mut problems);
     check::against_schema(&mut tree, &mut problems);
-
-    let credentials = (0..tree.get("models").map_or(0, |models| models.items().len()))
-        .map(|index| secret::of_model(&tree, index, &auth, &references, &mut problems))
-        .collect::<Vec<_>>();
-    let mut form: Form = match serde_json::from_value(tree.to_json()) {
+    let mut form = match form(&tree) {
         Ok(form) => form,
-        Err(error) => {
-            // the schema let pass what the types refuse; still no reason to go on
-            problems.push(Problem {
-                file: GATEWAY.to_owned(),
-                message: error.to_string(),
-                ..Problem::default()
-            });
+        Err(problem) => {
+            problems.push(problem);
             return Err(problems.sorted());
         }
     };
     build::complete(&mut form);
     let in_force = serde_json::to_value(&form).unwrap_or_default();
+
+    let credentials = (0..form.models.len())
+        .map(|index| secret::of_model(&tree, index, &auth, &references, &mut problems))
+        .collect();
     let config = build::build(form, credentials, &tree, &mut problems);
     if !problems.0.is_empty() {
         return Err(problems.sorted());
@@ -163,6 +150,38 @@ pub(crate) fn load_text(
         form: in_force,
         tree,
         file,
+    })
+}
+
+/// `gateway.yaml` as a map; comments alone are an empty one.
+fn map(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
+    let tree = file::parse_yaml(text, GATEWAY, problems)?;
+    match tree.value {
+        Value::Map(_) => Ok(tree),
+        Value::Null => Ok(Node {
+            value: Value::Map(Default::default()),
+            ..tree
+        }),
+        _ => Err(check::problem_at(
+            &tree,
+            &[""; 0],
+            "expected a map of keys",
+            None,
+        )),
+    }
+}
+
+/// Whether the keys below belong to the model's dialect, where `null` may mean something.
+fn is_free(key: &str) -> bool {
+    matches!(key, "params" | "chat" | "code" | "multimodal" | "embedding")
+}
+
+fn form(tree: &Node) -> Result<Form, Problem> {
+    // only what the schema let pass and the types refuse ends here
+    serde_json::from_value(tree.to_json()).map_err(|error| Problem {
+        file: GATEWAY.to_owned(),
+        message: error.to_string(),
+        ..Problem::default()
     })
 }
 

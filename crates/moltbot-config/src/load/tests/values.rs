@@ -93,6 +93,7 @@ fn the_channels_of_the_article_load_with_a_notice() {
 
 #[test]
 fn a_key_without_a_value_is_as_good_as_none() {
+    bench("model: { defaults: { chat: } }").config();
     assert!(
         bench("models:\n  # - name: x\nregion:\n")
             .config()
