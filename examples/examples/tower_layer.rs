@@ -30,8 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(Layered::layer(Only(&["echo"])))
         // It ends at the reply's head; a limit that streams obey is `moltbot_router::permits`.
         .layer(tower(::tower::limit::ConcurrencyLimitLayer::new(8)))
-        .service(Builtin::echo());
-    let path = moltbot_types::Plain::new(boxed(path));
+        .service(boxed(Builtin::echo()));
 
     let answer = text(path.call(ask("echo", "Hello")?).await?);
     println!("{answer}");

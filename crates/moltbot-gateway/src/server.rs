@@ -5,6 +5,7 @@
 //! the OpenAI shape, and never reaches the handler.
 
 mod accept;
+mod chunks;
 mod connection;
 mod drain;
 mod exchange;
@@ -14,6 +15,7 @@ mod refusal;
 mod strict;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -7,16 +7,17 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::exchange::{Conn, REFUSED_HEAD};
 use super::refusal::Refusal;
 use super::strict::{Cleared, HeadLimits, Scan};
+use super::timer::Timer;
 
 /// How long a connection may take over what.
 #[derive(Debug, Clone, Copy)]
@@ -378,35 +379,6 @@ impl BodyPace {
     fn patience(&self, least: Duration) -> Duration {
         let earned = Duration::from_secs(self.bytes / SLOWEST_BODY);
         least.max(earned).saturating_sub(self.waited)
-    }
-}
-
-/// One sleep that is moved as seldom as possible.
-#[derive(Debug, Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// The task that the sleep will wake.
-    waker: Option<Waker>,
-}
-
-impl Timer {
-    /// Wakes the task at `due`, or earlier.
-    fn wake_by(&mut self, due: Instant, now: Instant, cx: &mut Context<'_>) {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        let registered = self
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()));
-        if registered && now < sleep.deadline() && sleep.deadline() <= due {
-            return;
-        }
-        if sleep.deadline() > due || sleep.deadline() <= now {
-            sleep.as_mut().reset(due);
-        }
-        if sleep.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
-        self.waker = Some(cx.waker().clone());
     }
 }
 

@@ -4,8 +4,9 @@
 //! feed. Each of these is read differently by some other server, so such a request never reaches the
 //! handler. The scan follows the framing only as far as it must to find where the next head begins.
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
+use super::chunks::Chunks;
 use super::refusal::Refusal;
 
 /// How large a head may be.
@@ -122,8 +123,9 @@ impl Head {
         bytes: &[u8],
         limits: HeadLimits,
     ) -> Result<Option<(usize, Place)>, Refusal> {
-        while let Some(at) = memchr(b'\n', &bytes[self.seen..]) {
-            let end = self.seen + at;
+        let from = self.seen;
+        for at in memchr_iter(b'\n', &bytes[from..]) {
+            let end = from + at;
             self.limit(end, limits)?;
             let Some(line) = bytes[self.line..end].strip_suffix(b"\r") else {
                 return Err(Refusal::bad(
@@ -247,68 +249,4 @@ fn digits(value: &[u8]) -> Result<u64, Refusal> {
     number
         .and_then(|number| number.parse().ok())
         .ok_or_else(|| Refusal::bad("content-length is not a number"))
-}
-
-/// The way through a chunked body. hyper checks its form and closes on a fault; this only finds its end.
-#[derive(Debug)]
-enum Chunks {
-    Size {
-        size: u64,
-        digits: bool,
-    },
-    /// Data and the line end behind it.
-    Data(u64),
-    /// A line of trailers, with so many bytes before its end.
-    Trailer(usize),
-}
-
-impl Default for Chunks {
-    fn default() -> Self {
-        Self::Size {
-            size: 0,
-            digits: true,
-        }
-    }
-}
-
-impl Chunks {
-    /// How many bytes belong to the body, and whether it ends with them.
-    fn skip(&mut self, bytes: &[u8]) -> (usize, bool) {
-        let mut at = 0;
-        while at < bytes.len() {
-            let byte = bytes[at];
-            match self {
-                Self::Size { size, digits } => {
-                    at += 1;
-                    match char::from(byte).to_digit(16) {
-                        Some(digit) if *digits => {
-                            *size = size.saturating_mul(16).saturating_add(digit.into());
-                        }
-                        _ if byte == b'\n' && *size == 0 => *self = Self::Trailer(0),
-                        _ if byte == b'\n' => *self = Self::Data(size.saturating_add(2)),
-                        _ => *digits = false,
-                    }
-                }
-                Self::Data(left) => {
-                    let taken =
-                        (bytes.len() - at).min(usize::try_from(*left).unwrap_or(usize::MAX));
-                    at += taken;
-                    *left -= taken as u64;
-                    if *left == 0 {
-                        *self = Self::default();
-                    }
-                }
-                Self::Trailer(length) => {
-                    at += 1;
-                    match byte {
-                        b'\n' if *length == 0 => return (at, true),
-                        b'\n' => *length = 0,
-                        b'\r' => {}
-                        _ => *length += 1,
-                    }
-                }
-            }
-        }
-        (at, false)
-    }
 }

@@ -27,25 +27,16 @@ type Answer = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Short times, so that what must be cut is cut soon.
+/// Nothing is cut for being slow, for the machine may be.
 pub(super) fn settings() -> ServerSettings {
-    ServerSettings {
-        first_byte: Duration::from_millis(200),
-        header_timeout: Duration::from_millis(200),
-        read_progress: Duration::from_millis(200),
-        write_progress: Duration::from_millis(200),
-        keep_alive: Duration::from_millis(200),
-        ..ServerSettings::default()
-    }
+    ServerSettings::default()
 }
 
-/// No window, and ends that come soon.
-pub(super) fn quick_drain() -> DrainSettings {
+/// The ports close at once, everything else may take its time.
+pub(super) fn drain_settings() -> DrainSettings {
     DrainSettings {
         window: Duration::ZERO,
-        calls: Duration::from_millis(200),
-        streams: Duration::from_millis(400),
-        forced: Duration::from_millis(600),
+        ..DrainSettings::default()
     }
 }
 
@@ -67,7 +58,7 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn start(settings: ServerSettings) -> Self {
-        Self::start_with(settings, quick_drain()).await
+        Self::start_with(settings, drain_settings()).await
     }
 
     pub(super) async fn start_with(settings: ServerSettings, drain: DrainSettings) -> Self {
@@ -133,6 +124,14 @@ pub(super) struct Client(TcpStream);
 impl Client {
     pub(super) async fn send(&mut self, bytes: &str) {
         self.0.write_all(bytes.as_bytes()).await.unwrap();
+    }
+
+    /// Sends these bytes as often as asked, with pauses, for as long as the server listens.
+    pub(super) async fn dribble(&mut self, bytes: &str, times: usize) {
+        for _ in 0..times {
+            sleep(Duration::from_millis(40)).await;
+            let _ = self.0.write_all(bytes.as_bytes()).await;
+        }
     }
 
     /// Reads until this was read.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::client::{Running, get, quick_drain, settings};
+use super::client::{Running, drain_settings, get, settings};
 use crate::server::DrainSettings;
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_drain_waits_for_a_body_and_not_for_its_handler() {
 async fn while_the_window_is_open_answers_ask_for_the_end_of_the_connection() {
     let slow = DrainSettings {
         window: Duration::from_millis(300),
-        ..quick_drain()
+        ..drain_settings()
     };
     let server = Running::start_with(settings(), slow).await;
     let mut old = server.connect().await;
@@ -62,7 +62,13 @@ async fn while_the_window_is_open_answers_ask_for_the_end_of_the_connection() {
 
 #[tokio::test]
 async fn calls_are_asked_to_end_before_streams_and_the_rest_is_cut() {
-    let server = Running::start(settings()).await;
+    let short = DrainSettings {
+        window: Duration::ZERO,
+        calls: Duration::from_millis(100),
+        streams: Duration::from_millis(300),
+        forced: Duration::from_millis(500),
+    };
+    let server = Running::start_with(settings(), short).await;
     let mut client = server.connect().await;
     client.send(&get("/stream")).await;
     client.until("data: tick").await;
@@ -73,7 +79,7 @@ async fn calls_are_asked_to_end_before_streams_and_the_rest_is_cut() {
     server.drain.streams_end().cancelled().await;
     assert_eq!(drained.await.unwrap(), 1);
     assert!(
-        begun.elapsed() >= Duration::from_millis(590),
+        begun.elapsed() >= Duration::from_millis(490),
         "{:?}",
         begun.elapsed()
     );

@@ -81,7 +81,10 @@ async fn a_unix_socket_is_the_owners_alone_and_replaces_a_dead_one() {
         Err(BindError::Alive(_))
     ));
 
-    let (tracker, drain) = (TaskTracker::new(), Drain::new(super::client::quick_drain()));
+    let (tracker, drain) = (
+        TaskTracker::new(),
+        Drain::new(super::client::drain_settings()),
+    );
     let handler = |_, peer| async move {
         assert_eq!(peer, Peer::Unix);
         http::Response::new(String::from("over the socket"))

@@ -2,30 +2,37 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::client::{Running, get, settings};
+use super::client::{Running, get};
+use crate::server::ServerSettings;
+
+/// Short times, so that what must be cut is cut soon.
+fn short() -> ServerSettings {
+    let time = Duration::from_millis(200);
+    ServerSettings {
+        first_byte: time,
+        header_timeout: time,
+        read_progress: time,
+        write_progress: time,
+        keep_alive: time,
+        ..ServerSettings::default()
+    }
+}
 
 #[tokio::test]
 async fn a_silent_connection_is_closed() {
     for http2 in [true, false] {
-        let server = Running::start(crate::server::ServerSettings {
-            http2,
-            ..settings()
-        })
-        .await;
+        let server = Running::start(ServerSettings { http2, ..short() }).await;
         assert_eq!(server.connect().await.rest().await, "");
     }
 }
 
 #[tokio::test]
 async fn a_head_that_dribbles_is_answered_with_408() {
-    let server = Running::start(settings()).await;
+    let server = Running::start(short()).await;
     let mut client = server.connect().await;
     let begun = Instant::now();
     client.send("GET / HTTP/1.1\r\nhost: x\r\n").await;
-    for _ in 0..4 {
-        sleep(Duration::from_millis(40)).await;
-        client.send("x-more: y\r\n").await;
-    }
+    client.dribble("x-more: y\r\n", 4).await;
     let answer = client.rest().await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains(r#""code":"request_timeout""#), "{answer}");
@@ -38,22 +45,19 @@ async fn a_head_that_dribbles_is_answered_with_408() {
 
 #[tokio::test]
 async fn a_body_that_dribbles_ends_with_an_error_for_the_handler() {
-    let server = Running::start(settings()).await;
+    let server = Running::start(short()).await;
     let mut client = server.connect().await;
     client
         .send("POST /length HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
         .await;
-    for _ in 0..4 {
-        sleep(Duration::from_millis(40)).await;
-        client.send("x").await;
-    }
+    client.dribble("x", 4).await;
     let answer = client.rest().await;
     assert!(answer.contains("no body: "), "{answer}");
 }
 
 #[tokio::test]
 async fn a_slow_answer_is_no_fault_of_the_client() {
-    let server = Running::start(settings()).await;
+    let server = Running::start(short()).await;
     let mut client = server.connect().await;
     client
         .send("POST /two HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc")
@@ -66,7 +70,7 @@ async fn a_slow_answer_is_no_fault_of_the_client() {
 
 #[tokio::test]
 async fn a_client_that_stops_reading_is_cut() {
-    let server = Running::start(settings()).await;
+    let server = Running::start(short()).await;
     let mut client = server.connect().await;
     client.send(&get("/endless")).await;
     server.until_in_flight(1).await;
@@ -76,17 +80,23 @@ async fn a_client_that_stops_reading_is_cut() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_after_a_request_and_not_sooner() {
-    let server = Running::start(settings()).await;
+    let keep_alive = Duration::from_millis(400);
+    let server = Running::start(ServerSettings {
+        keep_alive,
+        ..short()
+    })
+    .await;
     let mut client = server.connect().await;
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     for _ in 0..3 {
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(150)).await;
+        begun = Instant::now();
         client.send(&get("/a")).await;
         client.until("you asked for /a").await;
     }
     assert_eq!(client.rest().await, "");
     assert!(
-        begun.elapsed() >= Duration::from_millis(490),
+        begun.elapsed() >= Duration::from_millis(390),
         "{:?}",
         begun.elapsed()
     );
@@ -94,9 +104,9 @@ async fn an_idle_connection_is_closed_after_a_request_and_not_sooner() {
 
 #[tokio::test]
 async fn an_old_connection_ends_with_its_answer() {
-    let old = crate::server::ServerSettings {
+    let old = ServerSettings {
         max_age: Duration::ZERO,
-        ..settings()
+        ..short()
     };
     let server = Running::start(old).await;
     let mut client = server.connect().await;
