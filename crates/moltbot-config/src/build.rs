@@ -1,15 +1,15 @@
-//! What only the whole can tell: names that must exist, circles, values that exclude each other.
+//! From the form of the file to the checked configuration, and values that exclude each other.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::check::problem_at;
 use crate::config::{
     Auth, AuthMode, Config, Model, ModelSettings, Params, Provider, Server, Target,
 };
 use crate::form::{Form, ModelForm, ParamsForm};
+use crate::names;
 use crate::preset::{self, Preset};
-use crate::problem::{Problems, nearest};
+use crate::problem::Problems;
+use crate::report::Report;
 use crate::schema;
 use crate::tree::Node;
 use crate::unit::time_of;
@@ -31,10 +31,10 @@ pub(crate) fn complete(form: &mut Form) {
 
 /// The checked configuration; `auth` has an entry for each model. Mistakes go to `problems`.
 pub(crate) fn build(form: Form, auth: Vec<Auth>, tree: &Node, problems: &mut Problems) -> Config {
-    let mut report = Report { tree, problems };
+    let mut report = Report::new(tree, problems);
     server(&form.server, &mut report);
     settings(&form, &mut report);
-    names(&form.models, &mut report);
+    names::check(&form.models, &mut report);
     let models = form
         .models
         .iter()
@@ -67,20 +67,6 @@ impl From<ParamsForm> for Params {
             fields: form.fields,
             timeout: form.timeout,
         }
-    }
-}
-
-/// Where mistakes are told.
-struct Report<'a> {
-    tree: &'a Node,
-    problems: &'a mut Problems,
-}
-
-impl Report<'_> {
-    fn say(&mut self, path: &[&str], message: impl Into<String>, hint: impl Into<String>) {
-        let hint = Some(hint.into()).filter(|hint| !hint.is_empty());
-        self.problems
-            .push(problem_at(self.tree, path, message, hint));
     }
 }
 
@@ -132,97 +118,6 @@ fn settings(form: &Form, report: &mut Report<'_>) {
     }
 }
 
-/// Names travel in headers and labels.
-fn is_name(path: &[&str], name: &str, report: &mut Report<'_>) {
-    if name.trim() != name || name.chars().any(char::is_control) {
-        report.say(path, "has blanks at its ends or control characters", "");
-    }
-}
-
-/// Names that stand twice, and circles.
-fn names(models: &[ModelForm], report: &mut Report<'_>) {
-    let mut first = BTreeMap::new();
-    for (index, model) in models
-        .iter()
-        .enumerate()
-        .filter(|(_, model)| !model.name.is_empty())
-    {
-        let path = ["models", &index.to_string(), "name"];
-        is_name(&path, &model.name, report);
-        if model.name.starts_with("experiment:") {
-            report.say(
-                &path,
-                "begins with `experiment:`, which names an experiment",
-                "",
-            );
-        }
-        if let Some(known) = first.insert(&*model.name, index) {
-            let line = report
-                .tree
-                .origin_of(&["models", &known.to_string(), "name"])
-                .line;
-            report.say(
-                &path,
-                format!("the name stands twice, first in line {line}"),
-                "choose another",
-            );
-        }
-    }
-    circles(models, "fallback", |model| &model.fallback.0, report);
-    circles(
-        models,
-        "switch_to",
-        |model| model.switch_to.as_slice(),
-        report,
-    );
-}
-
-/// Reports each circle once, at the model that closes it.
-fn circles(
-    models: &[ModelForm],
-    key: &str,
-    next: fn(&ModelForm) -> &[String],
-    report: &mut Report<'_>,
-) {
-    let index_of = |name: &str| models.iter().position(|model| model.name == name);
-    let mut done = vec![false; models.len()];
-    for start in 0..models.len() {
-        // a walk in depth with its own stack: the path, and which successor comes next at each step
-        let mut path = vec![(start, 0)];
-        while let Some((index, step)) = path.last().copied() {
-            let successor = if done[index] {
-                None
-            } else {
-                next(&models[index]).get(step)
-            };
-            let Some(name) = successor else {
-                done[index] = true;
-                path.pop();
-                continue;
-            };
-            if let Some(last) = path.last_mut() {
-                last.1 += 1;
-            }
-            let Some(to) = index_of(name) else { continue };
-            match path.iter().position(|(on_path, _)| *on_path == to) {
-                None => path.push((to, 0)),
-                Some(from) => {
-                    let mut circle: Vec<_> = path[from..]
-                        .iter()
-                        .map(|(index, _)| &*models[*index].name)
-                        .collect();
-                    circle.push(&models[to].name);
-                    report.say(
-                        &["models", &index.to_string(), key],
-                        format!("goes in a circle: {}", circle.join(" -> ")),
-                        "a model must not lead back to itself",
-                    );
-                }
-            }
-        }
-    }
-}
-
 fn build_model(
     index: usize,
     model: &ModelForm,
@@ -244,7 +139,6 @@ fn build_model(
     if provider == Provider::Builtin {
         script(&at, model, report);
     }
-    references(&at, model, &form.models, report);
     let params = params(
         &model.params,
         form.model.defaults.of(model.kind),
@@ -252,7 +146,11 @@ fn build_model(
         model,
     );
     let mut timeouts = model.timeouts.clone();
-    if let Some(answer) = answer_timeout(&at, model, &params, report.tree) {
+    if let Some(answer) = answer_timeout(
+        model,
+        &params,
+        report.is_set(&["models", &at, "timeouts", "answer"]),
+    ) {
         timeouts.answer = answer;
     }
     Model {
@@ -282,42 +180,6 @@ fn script(at: &str, model: &ModelForm, report: &mut Report<'_>) {
                 format!("expected {expected}"),
                 "",
             );
-        }
-    }
-}
-
-/// Models that are named must exist, be others, and be named once.
-fn references(at: &str, model: &ModelForm, models: &[ModelForm], report: &mut Report<'_>) {
-    let lists: [(&[&str], &[String]); 4] = [
-        (&["fallback"], &model.fallback.0),
-        (
-            &["fallback_on", "context_window"],
-            &model.fallback_on.context_window,
-        ),
-        (
-            &["fallback_on", "content_policy"],
-            &model.fallback_on.content_policy,
-        ),
-        (&["switch_to"], model.switch_to.as_slice()),
-    ];
-    for (key, names) in lists {
-        for (index, name) in names.iter().enumerate() {
-            let path = [&["models", at], key].concat();
-            if !models.iter().any(|other| other.name == *name) {
-                let known = models
-                    .iter()
-                    .map(|other| &*other.name)
-                    .filter(|name| !name.is_empty());
-                let hint = match nearest(name, known.clone()) {
-                    Some(near) => format!("the nearest is \"{near}\""),
-                    None => format!("known models: {}", known.collect::<Vec<_>>().join(", ")),
-                };
-                report.say(&path, format!("there is no model \"{name}\""), hint);
-            } else if names[..index].contains(name) {
-                report.say(&path, format!("names \"{name}\" twice"), "");
-            } else if *name == model.name && key.len() == 2 {
-                report.say(&path, "names the model itself", "");
-            }
         }
     }
 }
@@ -357,8 +219,7 @@ fn params(
 }
 
 /// What sets `answer`: the model's own `params.timeout`, its own `timeouts.answer`, then its kind's timeout.
-fn answer_timeout(at: &str, model: &ModelForm, params: &Params, tree: &Node) -> Option<Duration> {
-    let own = tree.find(&["models", at, "timeouts", "answer"]).is_some();
+fn answer_timeout(model: &ModelForm, params: &Params, own: bool) -> Option<Duration> {
     model.params.timeout.or(params.timeout.filter(|_| !own))
 }
 
@@ -397,7 +258,7 @@ fn targets(
         };
         if let Some(name) = &form.name {
             let path = [&path[..], &["name"]].concat();
-            is_name(&path, name, report);
+            names::sound(&path, name, report);
             if targets.iter().any(|other| other.name == form.name) {
                 report.say(
                     &path,

@@ -4,9 +4,10 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
-use crate::problem::{Problem, Problems, nearest};
+use crate::problem::{Problems, nearest};
+use crate::report::problem_at;
 use crate::schema::{self, SCHEMA, VALIDATOR};
-use crate::tree::{Node, Origin, Value as Tree};
+use crate::tree::{Node, Value as Tree};
 
 /// Which values of a key a later version brings.
 enum Later {
@@ -48,26 +49,6 @@ const LATER: &[(&str, Later)] = &[
 
 /// What is said of them.
 const NOT_SUPPORTED: &str = "not supported by this version";
-
-/// A problem at `path` of `tree`, told with the place of the nearest value that is there.
-pub(crate) fn problem_at<S: AsRef<str>>(
-    tree: &Node,
-    path: &[S],
-    message: impl Into<String>,
-    hint: Option<String>,
-) -> Problem {
-    let Origin {
-        file, line, column, ..
-    } = tree.origin_of(path);
-    Problem {
-        file: file.to_string(),
-        line: *line,
-        column: *column,
-        key: path.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("."),
-        message: message.into(),
-        hint,
-    }
-}
 
 /// Reports keys of later versions and takes them out of the tree.
 pub(crate) fn refuse_later(tree: &mut Node, problems: &mut Problems) {

@@ -15,6 +15,7 @@ use crate::form::Form;
 use crate::home::{GATEWAY, Home};
 use crate::layers::Overrides;
 use crate::problem::{Problem, Problems};
+use crate::report::problem_at;
 use crate::secret;
 use crate::tree::{Node, Value};
 
@@ -162,12 +163,7 @@ fn map(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
             value: Value::Map(Default::default()),
             ..tree
         }),
-        _ => Err(check::problem_at(
-            &tree,
-            &[""; 0],
-            "expected a map of keys",
-            None,
-        )),
+        _ => Err(problem_at(&tree, &[""; 0], "expected a map of keys", None)),
     }
 }
 
@@ -200,7 +196,7 @@ fn expand(tree: &mut Node, references: &References<'_>, problems: &mut Problems)
         }
     });
     for (path, message) in failed {
-        problems.push(check::problem_at(tree, &path, message, None));
+        problems.push(problem_at(tree, &path, message, None));
     }
 }
 

@@ -179,6 +179,8 @@ mod tests {
     #[test]
     fn the_schema_is_sound() {
         assert!(VALIDATOR.is_some());
+        assert_eq!(schema()["title"], "config/gateway.yaml");
+        assert!(schema()["$schema"].is_string());
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::check::problem_at;
 use crate::config::Auth;
 use crate::expand::{Failed, References, trim};
 use crate::file;
 use crate::home::{AUTH, Home};
 use crate::preset;
 use crate::problem::{Problem, Problems, nearest};
+use crate::report::problem_at;
 use crate::tree::{Node, Value};
 
 /// Reads `auth.json`; an empty map where there is none.
