@@ -147,7 +147,7 @@ impl Play {
             dialect,
             operation,
             answer,
-            splitter: dialect.splitter(operation),
+            splitter: dialect.splitter(operation, usize::MAX),
             script,
             at: 0,
             played: 0,

@@ -18,4 +18,12 @@ pub enum SetupError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The servers of a model can't be started at all.
+    #[error("instance `{name}` can't be set up: {why}")]
+    Instance {
+        /// The name of its settings.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
 }

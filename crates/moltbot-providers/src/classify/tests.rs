@@ -1,6 +1,8 @@
 use std::io;
 
 use http::HeaderValue;
+use moltbot_types::Dialect;
+use moltbot_wire::OPENAI;
 
 use super::*;
 
@@ -232,10 +234,83 @@ fn callers_read_the_models_name_and_the_log_the_place() {
 
 #[test]
 fn an_embedded_failure_is_judged_by_the_status_that_it_tells() {
+    use Retry::*;
+    let limited = (Kind::RateLimited, After(Duration::from_secs(1)));
     let model = model();
-    let told = CallError::new(Kind::Unavailable, "overloaded").upstream(fault(429, None, ""));
-    assert_eq!(scene(&model).embedded(told).kind(), Kind::RateLimited);
+    for (told, want) in [
+        (r#"{"type":"tokens","code":"rate_limit_exceeded"}"#, limited),
+        (r#"{"code":429,"message":"slow down"}"#, limited),
+        (
+            r#"{"code":"insufficient_quota"}"#,
+            (Kind::UpstreamMoney, Elsewhere),
+        ),
+        (
+            r#"{"type":"invalid_request_error","code":"context_length_exceeded"}"#,
+            (Kind::ContextWindow, Never),
+        ),
+        (
+            r#"{"code":400,"message":"This model's maximum context length is 64 tokens."}"#,
+            (Kind::ContextWindow, Never),
+        ),
+        (
+            r#"{"code":"content_filter","status":400}"#,
+            (Kind::ContentPolicy, Never),
+        ),
+        (
+            r#"{"type":"authentication_error"}"#,
+            (Kind::UpstreamAuth, Elsewhere),
+        ),
+        (
+            r#"{"code":"model_not_found"}"#,
+            (Kind::ModelNotFound, Elsewhere),
+        ),
+        (
+            r#"{"type":"invalid_request_error"}"#,
+            (Kind::Upstream, Never),
+        ),
+        (
+            r#"{"type":"overloaded_error"}"#,
+            (Kind::Unavailable, Anywhere),
+        ),
+        (r#""just words""#, (Kind::Unavailable, Anywhere)),
+    ] {
+        let body = format!(r#"{{"error":{told}}}"#);
+        let found = OPENAI.check(Operation::Chat, body.as_bytes()).unwrap_err();
+        let error = scene(&model).embedded(found);
+        assert_eq!((error.kind(), error.decision()), want, "{told}");
+    }
     let broken = scene(&model).embedded(CallError::new(Kind::BadReply, "no JSON"));
     assert_eq!(broken.kind(), Kind::BadReply);
-    assert_eq!(broken.decision(), Retry::Anywhere);
+    assert_eq!(broken.decision(), Anywhere);
+}
+
+/// What servers say, as recorded under `golden/errors`, and what is made of it. `BLESS=1` writes anew.
+#[test]
+fn recorded_errors_are_judged_as_written_down() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/errors");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_some_and(|it| it == "out") {
+            continue;
+        }
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let status = StatusCode::from_bytes(&name.as_bytes()[..3]).unwrap();
+        let fault = OPENAI.fault(status, &std::fs::read(&file).unwrap());
+        let error = scene(&model()).answer(status, &HeaderMap::new(), fault.clone());
+        let made = format!(
+            "{fault:#?}\n{:?} {:?}\n{} {}\n",
+            error.kind(),
+            error.decision(),
+            error.status(),
+            std::str::from_utf8(&OPENAI.error(&error)).unwrap()
+        );
+        let out = file.with_extension("out");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&out, &made).unwrap();
+        }
+        assert_eq!(made, std::fs::read_to_string(&out).unwrap(), "{name}");
+        seen += 1;
+    }
+    assert!(seen > 10);
 }

@@ -36,7 +36,7 @@ type Item = Result<Frames, CallError>;
 impl Events {
     pub(super) fn new(target: Arc<Target>, call: &Head, body: Incoming) -> Self {
         Self {
-            splitter: target.dialect.splitter(call.operation),
+            splitter: target.dialect.splitter(call.operation, target.event_limit),
             target,
             call: call.clone(),
             body: Some(body),

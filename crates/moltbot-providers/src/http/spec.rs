@@ -46,11 +46,13 @@ pub struct TargetSpec {
     pub idle: Option<Duration>,
     /// Most bytes of a whole answer.
     pub reply_limit: usize,
+    /// Most bytes of one event of a stream.
+    pub event_limit: usize,
 }
 
 impl TargetSpec {
     /// A target that is named as its model, here and at the provider, with default limits: 5 s to
-    /// connect, answers of 64 MiB.
+    /// connect, answers of 64 MiB, events of 1 MiB.
     pub fn new(
         model: impl Into<ModelName>,
         base_url: impl Into<String>,
@@ -70,6 +72,7 @@ impl TargetSpec {
             answer: None,
             idle: None,
             reply_limit: 64 << 20,
+            event_limit: 1 << 20,
         }
     }
 }
@@ -94,6 +97,7 @@ pub(super) struct Target {
     pub(super) answer: Option<Duration>,
     pub(super) idle: Option<Duration>,
     pub(super) reply_limit: usize,
+    pub(super) event_limit: usize,
     /// The model's name first, then the defaults.
     edits: Vec<Edit>,
     headers: HeaderMap,
@@ -131,6 +135,7 @@ impl Target {
             answer: spec.answer,
             idle: spec.idle,
             reply_limit: spec.reply_limit,
+            event_limit: spec.event_limit,
             edits,
             headers,
         })

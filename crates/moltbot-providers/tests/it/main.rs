@@ -4,6 +4,7 @@
 
 mod builtin;
 mod failures;
+mod instance;
 mod requests;
 mod streams;
 mod support;
