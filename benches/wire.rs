@@ -104,7 +104,7 @@ fn stream(c: &mut Criterion) {
         for (pieces, size) in [("one piece", text.len()), ("pieces of 1,400 bytes", 1400)] {
             group.bench_function(BenchmarkId::new(name, pieces), |b| {
                 b.iter(|| {
-                    let mut stream = OPENAI.splitter(Operation::Chat);
+                    let mut stream = OPENAI.splitter(Operation::Chat, 1 << 20);
                     let mut at = 0;
                     while at < text.len() {
                         let end = text.len().min(at + size);

@@ -94,7 +94,9 @@ fn http(
     spec.connect = model.timeouts.connect;
     spec.answer = Some(model.timeouts.answer);
     spec.idle = Some(model.timeouts.idle);
-    spec.reply_limit = usize::try_from(config.server.limits.reply).unwrap_or(usize::MAX);
+    let limits = &config.server.limits;
+    spec.reply_limit = usize::try_from(limits.reply).unwrap_or(usize::MAX);
+    spec.event_limit = usize::try_from(limits.event).unwrap_or(usize::MAX);
     Http::new(spec, rt.client.clone()).map_err(StartError::other)
 }
 

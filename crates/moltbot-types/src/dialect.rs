@@ -57,8 +57,8 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// `BadReply` for what is no JSON object; the embedded failure where the answer is an error.
     fn check(&self, operation: Operation, body: &[u8]) -> Result<Option<Usage>, CallError>;
 
-    /// Cuts a streamed answer into frames and marks them.
-    fn splitter(&self, operation: Operation) -> Box<dyn Splitter>;
+    /// Cuts a streamed answer into frames of at most `limit` bytes and marks them.
+    fn splitter(&self, operation: Operation, limit: usize) -> Box<dyn Splitter>;
 
     /// Reads what an upstream said of its failure. A body that is none gives the status's own words.
     fn fault(&self, status: StatusCode, body: &[u8]) -> UpstreamFault;

@@ -17,6 +17,9 @@ use crate::client::over;
 use crate::failure::Failure;
 use crate::output::{BAD, DIM, line};
 
+/// Most bytes of one event. The daemon keeps to `server.limits.event`, which may be larger than usual.
+const LONGEST_EVENT: usize = 64 << 20;
+
 const HELP: &str = "/quit ends, /new forgets what was said, /model NAME asks another model";
 
 /// A conversation: where it goes, with which key, and what was said.
@@ -123,7 +126,7 @@ impl Chat {
         let mut body = self
             .send(Method::POST, "/v1/chat/completions", body)
             .await?;
-        let mut splitter = OPENAI.splitter(Operation::Chat);
+        let mut splitter = OPENAI.splitter(Operation::Chat, LONGEST_EVENT);
         let mut answer = String::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(cut)?.into_data() else {

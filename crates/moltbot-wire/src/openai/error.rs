@@ -1,6 +1,4 @@
-//! Errors: what an upstream says of its failure, what that means, and how ours are written.
-
-use std::time::Duration;
+//! Errors: what an upstream says of its failure, and how ours are written.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -9,29 +7,69 @@ use serde_json::{Value, json};
 
 use crate::words::{plain, sanitise};
 
-/// How long a target rests after a refusal for its limits that says no time.
-const REST: Duration = Duration::from_secs(1);
-
 /// Most bytes of an error's body that are looked at.
 const LOOK: usize = 64 * 1024;
 
 /// Reads the body of an answer that failed with `status`.
 pub(super) fn fault(status: StatusCode, body: &[u8]) -> UpstreamFault {
     let body = &body[..body.len().min(LOOK)];
-    match serde_json::from_slice::<Value>(body) {
-        Ok(value) => read(status, &value),
-        Err(_) => UpstreamFault {
+    let value = serde_json::from_slice(body).ok();
+    match value.or_else(|| mended(body)) {
+        Some(value) => read(status, &value),
+        None => UpstreamFault {
             message: plain(body).unwrap_or_else(|| status_words(status)),
             ..bare(status)
         },
     }
 }
 
+/// A JSON text that broke off, read as far as it came: what is open is closed.
+fn mended(body: &[u8]) -> Option<Value> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_end_matches('\u{fffd}');
+    let mut open = Vec::new();
+    // The last place where a member or element could end, and what was open there.
+    let mut whole = (0, Vec::new());
+    let (mut string, mut escaped) = (false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if string => escaped = true,
+            b'"' => string = !string,
+            _ if string => {}
+            b'{' | b'[' => {
+                open.push(if byte == b'{' { '}' } else { ']' });
+                whole = (at + 1, open.clone());
+            }
+            b'}' | b']' => {
+                open.pop();
+            }
+            b',' => whole = (at, open.clone()),
+            _ => {}
+        }
+    }
+    let closed = |text: &str, end: &str, open: &[char]| {
+        let text: String = text
+            .chars()
+            .chain(end.chars())
+            .chain(open.iter().rev().copied())
+            .collect();
+        serde_json::from_str(&text).ok()
+    };
+    let end = if string { "\"" } else { "" };
+    closed(text, end, &open).or_else(|| closed(&text[..whole.0], "", &whole.1))
+}
+
 /// Reads an error that stands within an answer of status 200: its status is what its words mean.
-pub(super) fn embedded(error: &[u8]) -> UpstreamFault {
+///
+/// What may be done about it is decided by whoever knows the scene, from the fault that it carries.
+pub(super) fn embedded(error: &[u8]) -> CallError {
     let value = serde_json::from_slice(error).unwrap_or(Value::Null);
-    let guess = meaning(&value).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    read(guess, &value)
+    let status = meaning(&value).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let fault = read(status, &value);
+    CallError::new(Kind::Unavailable, fault.message.clone())
+        .retry(Retry::Anywhere)
+        .upstream(fault)
 }
 
 /// The JSON forms in use: `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, `{"detail": …}`, a list of one.
@@ -137,86 +175,6 @@ fn meaning(value: &Value) -> Option<StatusCode> {
         return Some(status);
     }
     None
-}
-
-/// Turns what an upstream said into the failure of the attempt, as far as status and words tell.
-///
-/// The headers' hints (`Retry-After`) are for whoever holds them to add.
-pub(super) fn classify(fault: UpstreamFault) -> CallError {
-    let (kind, retry) = decide(&fault);
-    let message = match kind {
-        Kind::UpstreamAuth => "the upstream refused the gateway's credential".to_owned(),
-        Kind::UpstreamMoney => "the upstream account has no quota left".to_owned(),
-        _ => fault.message.clone(),
-    };
-    CallError::new(kind, message).retry(retry).upstream(fault)
-}
-
-fn decide(fault: &UpstreamFault) -> (Kind, Retry) {
-    let word = |words: &[&str]| {
-        [&fault.code, &fault.kind]
-            .into_iter()
-            .flatten()
-            .any(|own| words.contains(&own.to_ascii_lowercase().as_str()))
-    };
-    let status = fault.status.as_u16();
-    if status == 402
-        || (matches!(status, 403 | 429)
-            && word(&[
-                "insufficient_quota",
-                "billing_hard_limit_reached",
-                "billing_not_active",
-                "credit_balance_exhausted",
-                "insufficient_balance",
-                "enforced_spend_limit_reached",
-                "quota_exceeded",
-            ]))
-    {
-        return (Kind::UpstreamMoney, Retry::Elsewhere);
-    }
-    if matches!(status, 400 | 413 | 422) {
-        if word(&[
-            "context_length_exceeded",
-            "exceed_context_size_error",
-            "context_window_exceeded",
-            "string_above_max_length",
-        ]) || speaks_of_context(&fault.message)
-        {
-            return (Kind::ContextWindow, Retry::Never);
-        }
-        if word(&[
-            "content_policy_violation",
-            "content_filter",
-            "responsibleaipolicyviolation",
-            "moderation_blocked",
-            "data_inspection_failed",
-        ]) {
-            return (Kind::ContentPolicy, Retry::Never);
-        }
-    }
-    match status {
-        401 | 403 => (Kind::UpstreamAuth, Retry::Elsewhere),
-        404 => (Kind::ModelNotFound, Retry::Elsewhere),
-        408 | 409 | 425 => (Kind::Unavailable, Retry::Anywhere),
-        429 => (Kind::RateLimited, Retry::After(REST)),
-        400..500 => (Kind::Upstream, Retry::Never),
-        _ => (Kind::Unavailable, Retry::Anywhere),
-    }
-}
-
-/// Servers without a code of their own say it in words.
-fn speaks_of_context(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    [
-        "maximum context length",
-        "context window",
-        "context size",
-        "context_length",
-        "longer than the maximum model length",
-        "prompt is too long",
-    ]
-    .iter()
-    .any(|words| message.contains(words))
 }
 
 /// Writes an error as a whole answer.

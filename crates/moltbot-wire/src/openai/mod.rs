@@ -13,23 +13,12 @@ use moltbot_types::{
     Answer, CallError, Dialect, Edit, Head, Operation, Prompt, Splitter, UpstreamFault, Usage,
 };
 
-/// The dialect with its usual limit.
-pub static OPENAI: OpenAi = OpenAi::new(1024 * 1024);
+/// The dialect. It has no state, so one `static` serves all calls.
+pub static OPENAI: OpenAi = OpenAi;
 
-/// The OpenAI dialect.
-///
-/// It has no state but its limit, so one `static` serves all calls: [`OPENAI`].
+/// The OpenAI dialect: [`OPENAI`].
 #[derive(Debug)]
-pub struct OpenAi {
-    event: usize,
-}
-
-impl OpenAi {
-    /// The dialect with another limit for one event of a stream, in bytes.
-    pub const fn new(event: usize) -> Self {
-        Self { event }
-    }
-}
+pub struct OpenAi;
 
 impl Dialect for OpenAi {
     fn name(&self) -> &'static str {
@@ -76,8 +65,8 @@ impl Dialect for OpenAi {
         read::check(body)
     }
 
-    fn splitter(&self, _: Operation) -> Box<dyn Splitter> {
-        Box::new(stream::Stream::new(self.event))
+    fn splitter(&self, _: Operation, limit: usize) -> Box<dyn Splitter> {
+        Box::new(stream::Stream::new(limit))
     }
 
     fn fault(&self, status: StatusCode, body: &[u8]) -> UpstreamFault {

@@ -92,7 +92,7 @@ pub(super) fn check(body: &[u8]) -> Result<Option<Usage>, CallError> {
         CallError::new(Kind::BadReply, message).retry(Retry::Anywhere)
     })?;
     match answer.error {
-        Some(failure) => Err(error::classify(error::embedded(failure))),
+        Some(failure) => Err(error::embedded(failure)),
         None => Ok(answer.usage),
     }
 }

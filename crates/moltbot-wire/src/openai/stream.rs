@@ -133,7 +133,7 @@ impl Stream {
 
     fn fail(&mut self, failure: &[u8]) -> Mark {
         self.failed = true;
-        self.failure = Some(error::classify(error::embedded(failure)));
+        self.failure = Some(error::embedded(failure));
         Mark::Error
     }
 

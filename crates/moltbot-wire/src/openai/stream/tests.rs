@@ -25,7 +25,8 @@ struct Seen {
     marks: Vec<Mark>,
     usage: Option<Usage>,
     cut: Option<String>,
-    failure: Option<Kind>,
+    /// The status that the failure means.
+    failure: Option<u16>,
 }
 
 impl Seen {
@@ -42,7 +43,8 @@ impl Seen {
                 self.raw.push_str(&String::from_utf8_lossy(frames.raw()));
                 self.usage = frames.usage.or(self.usage);
                 if frames.has(Mark::Error) {
-                    self.failure = stream.failure().map(|error| error.kind());
+                    let failure = stream.failure();
+                    self.failure = failure.and_then(|it| Some(it.fault()?.status.as_u16()));
                 }
             }
             Err(error) => {
@@ -202,32 +204,23 @@ fn three_broken_events_are_left_out_and_the_fourth_cuts() {
 
 #[test]
 fn failures_within_a_stream_are_told() {
-    for (event, kind) in [
+    for (event, status) in [
         (
             r#"data: {"error":{"message":"slow","type":"rate_limit_error"}}"#,
-            Kind::RateLimited,
+            429,
         ),
-        (
-            r#"data: {"choices":[],"error":{"code":502}}"#,
-            Kind::Unavailable,
-        ),
+        (r#"data: {"choices":[],"error":{"code":502}}"#, 502),
         (
             r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}"#,
-            Kind::Unavailable,
+            500,
         ),
-        (
-            r#"data: {"object":"error","message":"x","code":400}"#,
-            Kind::Upstream,
-        ),
-        (r#"error: {"code":500,"message":"x"}"#, Kind::Unavailable),
-        (
-            "event: error\r\ndata: {\"error\":\"overloaded\"}",
-            Kind::Unavailable,
-        ),
+        (r#"data: {"object":"error","message":"x","code":400}"#, 400),
+        (r#"error: {"code":500,"message":"x"}"#, 500),
+        ("event: error\r\ndata: {\"error\":\"overloaded\"}", 503),
     ] {
         let seen = play([format!("{event}\n\n").as_bytes()]);
         assert_eq!(seen.marks, [Mark::Error], "{event}");
-        assert_eq!(seen.failure, Some(kind), "{event}");
+        assert_eq!(seen.failure, Some(status), "{event}");
         assert!(seen.cut.is_some(), "{event}");
     }
 }
