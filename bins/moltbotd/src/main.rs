@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use moltbot_config::{Home, Overrides};
 use moltbot_gateway::{Gateway, StartError};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
@@ -60,7 +61,16 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
     serve(&home, None)
 }
 
+/// Every connection is a file: takes as many as the system lets this process have.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Without it the server says how many connections it can afford.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 fn serve(home: &Home, demo: Option<&demo::Demo>) -> Result<ExitCode, StartError> {
+    raise_file_limit();
     let overrides = Overrides::from_process(Vec::new());
     let prepared = Gateway::prepare(home.clone(), overrides)?;
     let mut builder = match prepared.workers() {

@@ -67,11 +67,14 @@ impl From<Problems> for StartError {
 /// Checks a home as a start would, without starting. Gives what a person should know all the same.
 ///
 /// # Errors
-/// Every problem of its files.
+/// Every problem of its files, also of parts that a start leaves out of service.
 pub fn check(home: &Home, overrides: &Overrides) -> Result<Vec<String>, StartError> {
     let loaded = moltbot_config::load(home, overrides)?;
     let key = live::caller_key(home)?;
     crate::caller::authenticate(&loaded.config, key.as_deref())?;
+    if !loaded.parts.0.is_empty() {
+        return Err(loaded.parts.into());
+    }
     Ok(loaded.notices)
 }
 

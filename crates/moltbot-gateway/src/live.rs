@@ -64,7 +64,7 @@ impl Live {
         let status = ConfigStatus {
             generation: 1,
             result: Reload::Applied.word().to_owned(),
-            problems: loaded.notices,
+            problems: told(loaded.notices, &loaded.parts),
         };
         Ok(Self {
             home,
@@ -149,7 +149,7 @@ impl Live {
         let key = caller_key(&self.home).map_err(|error| Rejected(vec![error.to_string()]))?;
         let fingerprint = print(&loaded, key.as_deref());
         let now = self.snapshot();
-        let mut notices = loaded.notices;
+        let mut notices = told(loaded.notices, &loaded.parts);
         notices.extend(only_at_a_start(&now.config, &loaded.config));
         let snapshot = if fingerprint == known {
             None
@@ -255,6 +255,12 @@ pub(crate) fn caller_key(home: &Home) -> Result<Option<String>, StartError> {
             path.display()
         ))),
     }
+}
+
+/// What a person should know, although it keeps nothing from being in force.
+fn told(notices: Vec<String>, parts: &Problems) -> Vec<String> {
+    let parts = parts.0.iter().map(ToString::to_string);
+    parts.chain(notices).collect()
 }
 
 /// Keys that a reload can't put in force, where they changed.
