@@ -234,7 +234,7 @@ impl CallError {
             Kind::ContentFilter => "content_filter",
             Kind::RateLimited => "rate_limit_exceeded",
             Kind::Overloaded => "overloaded",
-            Kind::Unavailable => "all_targets_unavailable",
+            Kind::Unavailable => "upstream_unavailable",
             Kind::Timeout => "timeout",
             Kind::UpstreamAuth => "upstream_auth",
             Kind::UpstreamMoney => "upstream_quota",

@@ -380,6 +380,6 @@ async fn every_attempt_is_written_down() {
         outcomes(&attempts),
         [("a", Outcome::Error), ("b", Outcome::Ok)]
     );
-    assert_eq!(attempts[0].reason, Some("all_targets_unavailable"));
+    assert_eq!(attempts[0].reason, Some("upstream_unavailable"));
     assert_eq!(attempts[0].took, Duration::from_millis(40));
 }

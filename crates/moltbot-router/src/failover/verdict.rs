@@ -118,6 +118,7 @@ impl Verdict<'_> {
         let error = CallError::new(kind, words);
         let error = match kind {
             Kind::UpstreamAuth | Kind::ModelNotFound => error,
+            Kind::Unavailable => error.code("all_targets_unavailable").retry_after(wait),
             _ => error.retry_after(wait),
         };
         match self.last {

@@ -112,7 +112,7 @@ async fn fm_15_a_stream_that_breaks_off_never_looks_complete() {
         .await;
     let cut = answer("half")
         .from("a")
-        .then_cut(503, "all_targets_unavailable");
+        .then_cut(503, "upstream_unavailable");
     assert_eq!(broken, cut);
 }
 
@@ -133,7 +133,7 @@ async fn fm_33_an_error_frame_after_content_passes_and_ends_the_stream() {
     let pieces = [content("half")].into_iter().chain(error_frame(500));
     let cut = answer("half!")
         .from("a")
-        .then_cut(503, "all_targets_unavailable");
+        .then_cut(503, "upstream_unavailable");
     assert_eq!(on(pieces).stream().await, cut);
 }
 
