@@ -29,6 +29,7 @@ use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 pub use self::drain::{Drain, DrainSettings};
+pub use self::exchange::HangUp;
 pub use self::listen::{BindError, Listen};
 
 use self::accept::Acceptor;

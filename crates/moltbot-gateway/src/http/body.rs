@@ -13,6 +13,8 @@ use moltbot_types::{CallError, Dialect, Ending, FrameStream, Frames, Kind, Mark,
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::server::HangUp;
+
 /// Between frames a sign of life goes out after this long.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
@@ -34,6 +36,8 @@ struct Streaming {
     alive: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     usage: UsageCount,
+    /// What ends the connection after an error event.
+    hang_up: HangUp,
 }
 
 /// Usage as it was told, else estimated from what passed.
@@ -58,6 +62,7 @@ impl ReplyBody {
         dialect: &'static dyn Dialect,
         prompt_bytes: usize,
         stopping: &CancellationToken,
+        hang_up: HangUp,
     ) -> Self {
         Self(State::Stream(Box::new(Streaming {
             frames,
@@ -71,6 +76,7 @@ impl ReplyBody {
                 prompt_bytes,
                 content_frames: 0,
             },
+            hang_up,
         })))
     }
 }
@@ -165,6 +171,7 @@ impl http_body::Body for ReplyBody {
                         message: error.chain(),
                     });
                     let event = stream.dialect.error_event(&error);
+                    stream.hang_up.tell();
                     *state = State::Done;
                     Some(event)
                 }
@@ -196,7 +203,15 @@ mod tests {
 
     fn body(frames: impl Stream<Item = Result<Frames, CallError>> + Send + 'static) -> ReplyBody {
         let stopping = CancellationToken::new();
-        ReplyBody::stream(Box::pin(frames), Holds::default(), &OPENAI, 0, &stopping)
+        let hang_up = HangUp::default();
+        ReplyBody::stream(
+            Box::pin(frames),
+            Holds::default(),
+            &OPENAI,
+            0,
+            &stopping,
+            hang_up,
+        )
     }
 
     fn piece(text: &'static str) -> Result<Frames, CallError> {
@@ -233,7 +248,15 @@ mod tests {
     async fn a_stream_that_is_still_open_when_the_drain_ends_says_so() {
         let stopping = CancellationToken::new();
         let frames = stream::iter([piece("data: x\n\n")]).chain(stream::pending());
-        let body = ReplyBody::stream(Box::pin(frames), Holds::default(), &OPENAI, 0, &stopping);
+        let hang_up = HangUp::default();
+        let body = ReplyBody::stream(
+            Box::pin(frames),
+            Holds::default(),
+            &OPENAI,
+            0,
+            &stopping,
+            hang_up,
+        );
         stopping.cancel();
         assert!(text(body).await.contains("server_shutting_down"));
     }

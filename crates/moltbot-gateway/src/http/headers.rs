@@ -1,7 +1,7 @@
-//! Headers that are refused, and those that travel on.
+//! Headers that are refused, those that are read, and those that travel on.
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use moltbot_types::{CallError, Dialect, Kind};
 
 /// Headers of a caller that travel on to targets of the same dialect.
@@ -28,7 +28,15 @@ pub(super) fn forwarded(dialect: &dyn Dialect, headers: &HeaderMap) -> HeaderMap
     chosen
 }
 
-/// Refuses bodies that are said to be something else than JSON, and codings that are not taken.
+/// HTTP/2 tells the host as `:authority`, beside the headers: from here on it stands among them too.
+pub(super) fn tell_host<B>(request: &mut Request<B>) {
+    let authority = request.uri().authority();
+    if let Some(host) = authority.and_then(|it| HeaderValue::from_str(it.as_str()).ok()) {
+        request.headers_mut().append(HOST, host);
+    }
+}
+
+/// Refuses bodies that are said to be something else than JSON.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), CallError> {
     if let Some(kind) = headers.get(CONTENT_TYPE) {
         let kind = kind.as_bytes();
@@ -48,15 +56,5 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), CallError> {
             ));
         }
     }
-    match headers.get(CONTENT_ENCODING) {
-        None => Ok(()),
-        Some(coding) if coding.as_bytes().eq_ignore_ascii_case(b"identity") => Ok(()),
-        Some(coding) => Err(CallError::new(
-            Kind::Unsupported,
-            format!(
-                "content-encoding {} is not taken: send the body as it is",
-                String::from_utf8_lossy(coding.as_bytes())
-            ),
-        )),
-    }
+    Ok(())
 }

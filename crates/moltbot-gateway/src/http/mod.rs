@@ -1,6 +1,7 @@
 //! The doors: HTTP requests in, calls down the path, replies back in the caller's dialect.
 
 mod body;
+mod coding;
 mod headers;
 mod read;
 mod respond;
@@ -12,7 +13,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use moltbot_types::call::CallParts;
-use moltbot_types::{Call, CallError, Dialect, Next, Operation, Reply, RequestId, Trail};
+use moltbot_types::{
+    Call, CallError, Dialect, Kind, ModelName, Next, Operation, Reply, RequestId, Trail,
+};
 use moltbot_wire::openai::OPENAI;
 use tokio::time::Instant;
 
@@ -54,16 +57,19 @@ impl Front {
     /// Answers one request; a failure becomes an answer in the caller's dialect.
     pub(crate) async fn answer(
         self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         peer: Peer,
     ) -> Response<ReplyBody> {
         let begun = Instant::now();
         let id = RequestId::new();
+        headers::tell_host(&mut request);
         let head_only = request.method() == Method::HEAD;
         let route = Route::find(request.method(), request.uri().path());
         let allow = match &route {
-            Err(_) => Route::allowed(request.uri().path()),
-            Ok(_) => None,
+            Err(error) if error.kind() == Kind::MethodNotAllowed => {
+                Route::allowed(request.uri().path())
+            }
+            _ => None,
         };
         let dialect: &'static dyn Dialect = match &route {
             Ok(Route::Call(_, dialect)) => *dialect,
@@ -133,6 +139,9 @@ impl Front {
         let body = read::whole(body, &parts.headers, snapshot.config.server.limits.body).await?;
         let head = asked.dialect.peek(asked.operation, &body)?;
         recording.model(&head, snapshot.knows(&head.model));
+        if head.model.as_str().starts_with("experiment:") {
+            return Err(no_experiments(&head.model));
+        }
         // Refused before anything is spent; held until the reply's last byte.
         let wait = snapshot.config.server.limits.queue_wait;
         let permit = self.rt.entrance.enter(wait).await?;
@@ -152,4 +161,9 @@ impl Front {
         reply.hold(permit);
         Ok(Answered::Reply(reply))
     }
+}
+
+fn no_experiments(name: &ModelName) -> CallError {
+    let message = format!("`{name}`: comparing models is not supported by this version");
+    CallError::new(Kind::ModelNotFound, message).param("model")
 }

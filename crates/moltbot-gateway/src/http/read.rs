@@ -1,4 +1,4 @@
-//! Reading a request's body: whole, within its limits of size and time.
+//! Reading a request's body: whole, unpacked, within its limits of size and time.
 
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -12,14 +12,16 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use moltbot_types::{CallError, Kind};
 
+use super::coding::{Coding, Unpacker};
+
 /// A body that has not arrived within this time is refused with 408.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
 
-/// Reads the whole body.
+/// Reads the whole body. The first look at it is what makes a caller that waits for `100 Continue` send it.
 ///
 /// # Errors
-/// `TooLarge` beyond `limit` bytes, before more is kept; `RequestTimeout`; `Cancelled` where the
-/// caller broke off.
+/// `TooLarge` beyond `limit` bytes, packed or unpacked, before more is kept; `Unsupported` for a coding that
+/// is not taken; `RequestTimeout`; `Cancelled` where the caller broke off.
 pub(super) async fn whole<B>(body: B, headers: &HeaderMap, limit: u64) -> Result<Bytes, CallError>
 where
     B: Body<Data = Bytes>,
@@ -29,9 +31,18 @@ where
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if told.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
+        return Err(too_large("the body", limit));
     }
-    let mut reading = pin!(collect(body, limit, told));
+    let Some(coding) = Coding::of(headers)? else {
+        return in_time(collect(body, limit, told)).await;
+    };
+    in_time(unpack(body, limit, Unpacker::new(coding, limit)?)).await
+}
+
+async fn in_time(
+    reading: impl Future<Output = Result<Bytes, CallError>>,
+) -> Result<Bytes, CallError> {
+    let mut reading = pin!(reading);
     // Most bodies arrived with the head: no timer is set for them.
     if let Poll::Ready(done) = poll!(reading.as_mut()) {
         return done;
@@ -57,15 +68,9 @@ where
     let mut body: Pin<&mut B> = pin!(body);
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            CallError::new(Kind::Cancelled, "the caller broke off within the body").because(error)
-        })?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
+    while let Some(data) = next(&mut body).await? {
         if (first.len() + rest.len() + data.len()) as u64 > limit {
-            return Err(too_large(limit));
+            return Err(too_large("the body", limit));
         }
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -84,10 +89,46 @@ where
     })
 }
 
-fn too_large(limit: u64) -> CallError {
+async fn unpack<B>(body: B, limit: u64, mut unpacker: Unpacker) -> Result<Bytes, CallError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let mut body = pin!(body);
+    let mut packed = 0;
+    while let Some(data) = next(&mut body).await? {
+        packed += data.len() as u64;
+        if packed > limit {
+            return Err(too_large("the body", limit));
+        }
+        unpacker.push(&data)?;
+        // A small piece may have been much work.
+        tokio::task::yield_now().await;
+    }
+    unpacker.finish()
+}
+
+/// The next piece of data.
+async fn next<B>(body: &mut Pin<&mut B>) -> Result<Option<Bytes>, CallError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            CallError::new(Kind::Cancelled, "the caller broke off within the body").because(error)
+        })?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn too_large(what: &str, limit: u64) -> CallError {
     CallError::new(
         Kind::TooLarge,
-        format!("the body is larger than {limit} bytes (server.limits.body)"),
+        format!("{what} is larger than {limit} bytes (server.limits.body)"),
     )
 }
 

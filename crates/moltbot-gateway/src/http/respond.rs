@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ReplyBody;
 use crate::record::Recording;
+use crate::server::HangUp;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MODEL: HeaderName = HeaderName::from_static("x-moltbot-model");
@@ -36,6 +37,7 @@ pub(super) fn reply(
     own.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
     reply.hold(recording);
     let (_, upstream, body, holds) = reply.into_parts();
+    let mut hang_up = None;
     let body = match body {
         Body::Whole(bytes) => {
             own.insert(CONTENT_TYPE, JSON);
@@ -52,7 +54,8 @@ pub(super) fn reply(
                 HeaderName::from_static("x-accel-buffering"),
                 HeaderValue::from_static("no"),
             );
-            ReplyBody::stream(frames, holds, dialect, prompt_bytes, stopping)
+            let hang_up = hang_up.insert(HangUp::default()).clone();
+            ReplyBody::stream(frames, holds, dialect, prompt_bytes, stopping, hang_up)
         }
     };
     for (name, value) in &upstream {
@@ -60,15 +63,21 @@ pub(super) fn reply(
             own.append(name, value.clone());
         }
     }
-    response(status, own, body)
+    let mut response = response(status, own, body);
+    if let Some(hang_up) = hang_up {
+        response.extensions_mut().insert(hang_up);
+    }
+    response
 }
 
 /// A JSON answer of our own.
 pub(super) fn json(body: Bytes, mut recording: Recording) -> Response<ReplyBody> {
-    recording.answered(200);
-    let mut headers = HeaderMap::with_capacity(4);
+    let overhead = recording.answered(200);
+    let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(REQUEST_ID, id_value(recording.id()));
+    let id = recording.id();
+    recording.tried(|tried| describe(&mut headers, id, tried));
+    headers.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
     response(http::StatusCode::OK, headers, whole(body, recording))
 }
 

@@ -51,14 +51,30 @@ static ROUTES: LazyLock<Router<(Method, Route)>> = LazyLock::new(|| {
     routes
 });
 
+/// Paths, with all below them, that a later version answers.
+const LATER: [&str; 12] = [
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/rerank",
+    "/v1/moderations",
+    "/v1/images",
+    "/v1/audio",
+    "/v1/feedback",
+    "/v1beta",
+    "/mcp",
+    "/chat",
+    "/channels",
+    "/console",
+];
+
 impl Route {
     /// Finds the door for a method and a path. `HEAD` counts as `GET`.
     pub(crate) fn find(method: &Method, path: &str) -> Result<Self, CallError> {
+        if is_later(method, path) {
+            return Err(nothing(path, "not supported by this version"));
+        }
         let Ok(found) = ROUTES.at(path) else {
-            return Err(CallError::new(
-                Kind::NotFound,
-                format!("there is nothing at {}; the API is below /v1", shown(path)),
-            ));
+            return Err(nothing(path, "not here: the API is below /v1"));
         };
         let (takes, route) = found.value;
         if method != takes && !(method == Method::HEAD && takes == Method::GET) {
@@ -84,6 +100,20 @@ impl Route {
     pub(crate) fn allowed(path: &str) -> Option<&'static Method> {
         ROUTES.at(path).ok().map(|found| &found.value.0)
     }
+}
+
+fn is_later(method: &Method, path: &str) -> bool {
+    let below = |at: &&str| {
+        let rest = path.strip_prefix(*at);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    // Gemini's verbs follow a model's name: `/v1/models/{name}:generateContent`.
+    let verb = method == Method::POST && path.starts_with("/v1/models/") && path.contains(':');
+    verb || LATER.iter().any(|at| below(at))
+}
+
+fn nothing(path: &str, why: &str) -> CallError {
+    CallError::new(Kind::NotFound, format!("{} is {why}", shown(path)))
 }
 
 /// A path as far as an error shows it: a caller's own words, but never a page of them.
@@ -123,6 +153,24 @@ mod tests {
         };
         assert_eq!(name("/v1/models/org/m%2Fx%2525"), "org/m/x%25");
         assert_eq!(name("/v1/models/a/../b"), "a/../b");
+    }
+
+    #[test]
+    fn paths_of_later_versions_say_so() {
+        for path in [
+            "/v1/messages",
+            "/v1/messages/count_tokens",
+            "/v1beta/models/m:countTokens",
+        ] {
+            let error = Route::find(&Method::POST, path).unwrap_err();
+            assert_eq!(error.status(), 404);
+            assert!(
+                error.message().contains("not supported by this version"),
+                "{path}"
+            );
+        }
+        let error = Route::find(&Method::POST, "/v1/messages2").unwrap_err();
+        assert!(error.message().contains("below /v1"), "{error}");
     }
 
     #[test]

@@ -34,6 +34,23 @@ pub(super) struct Conn {
     refusal: OnceLock<Refusal>,
 }
 
+/// Ends an HTTP/1 connection with the answer that bears it in its extensions. HTTP/2 ends the stream alone.
+///
+/// A body tells it that it is not what the client waits for; the bytes that it gave are sent all the same.
+#[derive(Clone, Debug, Default)]
+pub struct HangUp(Arc<AtomicBool>);
+
+impl HangUp {
+    /// The connection ends once this answer has been sent.
+    pub fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn told(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The method of the request that stands in for a refused one.
 const REFUSED: &str = "REFUSED";
 
@@ -109,13 +126,19 @@ impl<H> Exchange<H> {
             (ticket.0.on_panic)();
             return Ok(own(&Refusal::panicked(), version, ticket));
         };
-        if version < Version::HTTP_2 && ticket.0.drain.orders().stage() >= Stage::Retiring {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+        let mut hang_up = None;
+        if version < Version::HTTP_2 {
+            hang_up = response.extensions_mut().remove::<HangUp>();
+            if ticket.0.drain.orders().stage() >= Stage::Retiring {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
         }
-
-        Ok(response.map(|body| Outgoing::Handler { body, ticket }))
+        Ok(response.map(|body| Outgoing::Handler {
+            body,
+            ticket,
+            hang_up,
+        }))
     }
 
     /// HTTP/1 was checked by the scan, on the bytes; HTTP/2 has no framing to be read in two ways.
@@ -165,7 +188,7 @@ pin_project_lite::pin_project! {
     /// A response's body, in flight until it is dropped.
     #[project = OutgoingProjected]
     pub(super) enum Outgoing<B> {
-        Handler { #[pin] body: B, ticket: Ticket },
+        Handler { #[pin] body: B, ticket: Ticket, hang_up: Option<HangUp> },
         Own { body: Full<Bytes>, _ticket: Ticket },
     }
 }
@@ -186,10 +209,19 @@ where
             OutgoingProjected::Own { body, .. } => {
                 Pin::new(body).poll_frame(cx).map_err(Into::into)
             }
-            OutgoingProjected::Handler { body, ticket } => {
+            OutgoingProjected::Handler {
+                body,
+                ticket,
+                hang_up,
+            } => {
                 // The status has left: all that can be said is that the body is not complete.
                 match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
-                    Ok(polled) => polled.map_err(Into::into),
+                    Ok(polled) => {
+                        if hang_up.as_ref().is_some_and(HangUp::told) {
+                            ticket.0.retire();
+                        }
+                        polled.map_err(Into::into)
+                    }
                     Err(_) => {
                         (ticket.0.on_panic)();
                         Poll::Ready(Some(Err("the response's body panicked".into())))

@@ -73,6 +73,15 @@ async fn each_frame_of_a_stream_leaves_at_once() {
 }
 
 #[tokio::test]
+async fn an_answer_may_end_its_connection_and_loses_nothing() {
+    let server = Running::start(settings()).await;
+    let mut client = server.connect().await;
+    client.send(&get("/hang-up")).await;
+    let answer = client.rest().await;
+    assert!(answer.ends_with("the last words\r\n0\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_client_may_speak_http2_without_tls() {
     use http_body_util::{BodyExt, Empty};
 

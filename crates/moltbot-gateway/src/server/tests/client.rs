@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::server::{Drain, DrainSettings, Listen, Peer, Server, ServerSettings};
+use crate::server::{Drain, DrainSettings, HangUp, Listen, Peer, Server, ServerSettings};
 
 type Answer = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
 
@@ -204,6 +204,16 @@ async fn answer(request: Request<Incoming>, tick: Arc<Notify>) -> Answer {
                 (sent < 2).then(|| (Ok(Frame::data(Bytes::from_static(b"half"))), sent + 1))
             }
         })),
+        "/hang-up" => {
+            let hang_up = HangUp::default();
+            let told = hang_up.clone();
+            let mut answer = streamed(stream::once(async move {
+                told.tell();
+                Ok(Frame::data(Bytes::from_static(b"the last words")))
+            }));
+            answer.extensions_mut().insert(hang_up);
+            answer
+        }
         "/panics-later" => streamed(stream::unfold(false, |sent| async move {
             sleep(Duration::from_millis(10)).await;
             assert!(!sent, "as asked");
