@@ -83,12 +83,12 @@ pub struct Limits {
     #[serde(with = "unit::size")]
     #[schemars(with = "Size")]
     pub body: u64,
-    /// Longest time until a request's headers are complete.
+    /// Longest time until a request's headers are complete. Takes effect at a start.
     #[serde(with = "unit::time")]
-    #[schemars(with = "PositiveTime")]
+    #[schemars(with = "PositiveTime", extend("x-restart" = true))]
     pub header_timeout: Duration,
-    /// Most open connections.
-    #[schemars(range(min = 1))]
+    /// Most open connections. Takes effect at a start.
+    #[schemars(range(min = 1), extend("x-restart" = true))]
     pub connections: usize,
     /// Most calls at once.
     #[schemars(range(min = 1))]
@@ -431,9 +431,9 @@ pub struct FallbackOn {
 pub struct Logs {
     /// The least level that is written.
     pub level: Level,
-    /// How long files are kept.
+    /// How long files are kept. Takes effect at a start.
     #[serde(with = "unit::time")]
-    #[schemars(with = "PositiveTime")]
+    #[schemars(with = "PositiveTime", extend("x-restart" = true))]
     pub keep: Duration,
     /// Whether prompts and answers are written.
     pub content: bool,

@@ -193,8 +193,16 @@ mod tests {
 
     #[test]
     fn keys_that_need_a_start_say_so() {
-        for key in ["listen", "admin", "workers"] {
-            let schema = at(&["server", key]).unwrap();
+        for key in [
+            "server.listen",
+            "server.admin",
+            "server.workers",
+            "server.limits.header_timeout",
+            "server.limits.connections",
+            "logs.keep",
+        ] {
+            let path: Vec<_> = key.split('.').collect();
+            let schema = at(&path).unwrap();
             assert_eq!(schema["x-restart"], true, "{key}");
             assert!(
                 schema["description"]

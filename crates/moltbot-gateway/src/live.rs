@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use moltbot_config::{Home, Loaded, Overrides, Problems, load, load_settled};
+use moltbot_config::{Config, Home, Loaded, Overrides, Problems, load, load_settled};
 use moltbot_telemetry::{Level, LevelHandle, Reload};
 use moltbot_types::admin::ConfigStatus;
 use tokio::sync::MutexGuard;
@@ -22,6 +22,8 @@ pub(crate) struct Live {
     level: LevelHandle,
     now: ArcSwap<Snapshot>,
     status: Mutex<ConfigStatus>,
+    /// The keys that only a start puts in force, as they are in force.
+    started: [(&'static str, String); 6],
     /// One reload at a time; holds what the files said last.
     fingerprint: tokio::sync::Mutex<String>,
 }
@@ -59,6 +61,7 @@ impl Live {
     ) -> Result<Self, StartError> {
         let key = caller_key(&home)?;
         let fingerprint = print(&loaded, key.as_deref());
+        let started = at_a_start(&loaded.config);
         let snapshot = Snapshot::build(1, loaded.config, key.as_deref(), &rt)?;
         rt.calls.metrics().declare(&snapshot.declared());
         let status = ConfigStatus {
@@ -73,6 +76,7 @@ impl Live {
             level,
             now: ArcSwap::from_pointee(snapshot),
             status: Mutex::new(status),
+            started,
             fingerprint: tokio::sync::Mutex::new(fingerprint),
         })
     }
@@ -150,7 +154,7 @@ impl Live {
         let fingerprint = print(&loaded, key.as_deref());
         let now = self.snapshot();
         let mut notices = told(loaded.notices, &loaded.parts);
-        notices.extend(only_at_a_start(&now.config, &loaded.config));
+        notices.extend(self.waiting_for_a_start(&loaded.config));
         let snapshot = if fingerprint == known {
             None
         } else {
@@ -164,6 +168,13 @@ impl Live {
             notices,
             watched: loaded.watched,
         })
+    }
+
+    /// What a file says beside what was read at the start, for keys that only a start puts in force.
+    fn waiting_for_a_start(&self, next: &Config) -> impl Iterator<Item = String> {
+        let both = self.started.iter().zip(at_a_start(next));
+        both.filter(|(started, next)| *started != next)
+            .map(|(_, (key, _))| format!("{key} takes effect at the next start of moltbotd"))
     }
 
     fn applied(
@@ -248,7 +259,10 @@ fn print(loaded: &Loaded, key: Option<&str>) -> String {
 pub(crate) fn caller_key(home: &Home) -> Result<Option<String>, StartError> {
     let path = home.key_file();
     match std::fs::read_to_string(&path) {
-        Ok(key) => Ok(Some(key.trim().to_owned())),
+        Ok(key) => {
+            let key = key.strip_prefix('\u{feff}').unwrap_or(&key);
+            Ok(Some(key.trim().to_owned()))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StartError::config(format!(
             "{} can't be read: {error}",
@@ -263,20 +277,20 @@ fn told(notices: Vec<String>, parts: &Problems) -> Vec<String> {
     parts.chain(notices).collect()
 }
 
-/// Keys that a reload can't put in force, where they changed.
-fn only_at_a_start(
-    now: &moltbot_config::Config,
-    next: &moltbot_config::Config,
-) -> impl Iterator<Item = String> + use<> {
-    let (now, next) = (&now.server, &next.server);
-    let keys = [
-        ("server.listen", now.listen != next.listen),
-        ("server.admin", now.admin != next.admin),
-        ("server.workers", now.workers != next.workers),
-    ];
-    keys.into_iter()
-        .filter(|(_, changed)| *changed)
-        .map(|(key, _)| format!("{key} takes effect at the next start of moltbotd"))
+/// The keys that a reload can't put in force, with their values.
+fn at_a_start(config: &Config) -> [(&'static str, String); 6] {
+    let (server, limits) = (&config.server, &config.server.limits);
+    [
+        ("server.listen", server.listen.clone()),
+        ("server.admin", server.admin.clone()),
+        ("server.workers", server.workers.to_string()),
+        (
+            "server.limits.header_timeout",
+            format!("{:?}", limits.header_timeout),
+        ),
+        ("server.limits.connections", limits.connections.to_string()),
+        ("logs.keep", format!("{:?}", config.logs.keep)),
+    ]
 }
 
 /// The level of the configuration as telemetry knows it.

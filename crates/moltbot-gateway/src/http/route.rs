@@ -109,7 +109,7 @@ fn is_later(method: &Method, path: &str) -> bool {
     };
     // Gemini's verbs follow a model's name: `/v1/models/{name}:generateContent`.
     let verb = method == Method::POST && path.starts_with("/v1/models/") && path.contains(':');
-    verb || LATER.iter().any(|at| below(at))
+    verb || LATER.iter().any(below)
 }
 
 fn nothing(path: &str, why: &str) -> CallError {
