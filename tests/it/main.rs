@@ -8,6 +8,7 @@ mod article;
 mod bad_input;
 mod cli;
 mod demo;
+mod failure_modes;
 mod logs;
 mod model_server;
 mod reload;

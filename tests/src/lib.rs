@@ -8,4 +8,4 @@ mod upstream;
 pub use daemon::Daemon;
 pub use home::{Home, Ran};
 pub use parts::{ModelServer, tools};
-pub use upstream::{Recorded, Upstream};
+pub use upstream::{Counts, Do, Recorded, Upstream};
