@@ -5,6 +5,7 @@ mod breaker;
 mod clock;
 mod credential;
 mod fault;
+mod hold;
 mod latency;
 mod resort;
 mod target;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 pub use admission::{Admission, Reason, Refusal};
 pub use fault::Fault;
+pub use hold::Held;
 pub use resort::last_resort;
 pub use target::{Snapshot, Standing, State, TargetHealth};
 

@@ -47,7 +47,7 @@ impl Blame {
     pub(super) fn add_rest(&mut self, reason: Reason) {
         self.meet(match reason {
             Reason::Limited => Common::Limited,
-            Reason::Failing => Common::Down,
+            Reason::Failing | Reason::Held => Common::Down,
             Reason::Auth | Reason::Money => Common::Auth,
         });
     }

@@ -22,12 +22,15 @@ pub enum Reason {
     Auth,
     /// Its credential's account has no money left.
     Money,
+    /// It is held back: see [`Held`](super::Held).
+    Held,
 }
 
 /// A target takes no call now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// When it may take one again; while a call tries it, the latest time that another may.
+    /// When it may take one again; while a call tries it, the latest time that another may. Where it is
+    /// held back, when to look again.
     pub opens: Instant,
     /// Why it takes none.
     pub reason: Reason,
@@ -41,6 +44,7 @@ impl Refusal {
             Reason::Failing => "failed too often",
             Reason::Auth => "its credential was refused",
             Reason::Money => "its credential's account has no money left",
+            Reason::Held => "held back",
         };
         let seconds = self.opens.saturating_duration_since(now).as_secs_f64();
         format!("{why}; rests for another {} s", seconds.ceil())

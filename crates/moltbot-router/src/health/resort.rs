@@ -8,8 +8,8 @@ use super::admission::{Admission, Reason, Refusal};
 use super::target::{Standing, TargetHealth};
 
 /// Asks for the right to try one of `targets`, all of which rest, before its rest is over: the one that
-/// is due first, one call at a time, and at most one in each first rest. A target whose credential is of
-/// no use is never tried. Gives the target's place in `targets`, too.
+/// is due first, one call at a time, and at most one in each first rest. A target that is held back or whose
+/// credential is of no use is never tried. Gives the target's place in `targets`, too.
 ///
 /// # Errors
 /// Every other call is refused at once, with the earliest reopening, and the reason that all of them
@@ -37,7 +37,7 @@ pub fn last_resort<'a>(
                 Reason::Failing
             },
         }));
-        if matches!(its.reason, Reason::Auth | Reason::Money) {
+        if matches!(its.reason, Reason::Auth | Reason::Money | Reason::Held) {
             continue;
         }
         last_tried = last_tried.max(target.tried());

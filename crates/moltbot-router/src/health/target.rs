@@ -1,6 +1,6 @@
 //! The health of one target: what its breaker says, readable without a lock where a target is chosen.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ const OPEN: u64 = 0;
 const PAUSED: u64 = 1;
 const EJECTED: u64 = 2;
 const TRYING: u64 = 3;
+/// When a target that is held may be looked at again; nobody knows how long it is held.
+const HELD_AGAIN: Duration = Duration::from_secs(1);
 /// Stands for an instant that never was.
 const NEVER: u64 = u64::MAX;
 
@@ -54,6 +56,8 @@ pub enum State {
     Resting,
     /// Its credential is of no use.
     NoCredential,
+    /// It is held back.
+    Held,
 }
 
 impl State {
@@ -63,6 +67,7 @@ impl State {
             Self::Up => "up",
             Self::Resting => "resting",
             Self::NoCredential => "no_credential",
+            Self::Held => "held",
         }
     }
 }
@@ -86,7 +91,11 @@ pub struct TargetHealth {
     clock: Clock,
     credential: Arc<CredentialHealth>,
     learnt: Mutex<Learnt>,
+    /// Why it is held back, each reason for a [`Held`](super::Held).
+    holds: Mutex<Vec<Arc<str>>>,
     inflight: AtomicU32,
+    /// Whether there are `holds`.
+    is_held: AtomicBool,
     // What follows mirrors `learnt` for readers without the lock; only its holder writes.
     gate: Tagged,
     term: AtomicU32,
@@ -118,7 +127,9 @@ impl TargetHealth {
                 cost: PeakEwma::new(START, now),
                 latency: None,
             }),
+            holds: Mutex::default(),
             inflight: AtomicU32::new(0),
+            is_held: AtomicBool::new(false),
             gate: Tagged::default(),
             term: AtomicU32::new(0),
             back: AtomicU64::new(NEVER),
@@ -134,7 +145,7 @@ impl TargetHealth {
     /// Asks for the right to call the target.
     ///
     /// # Errors
-    /// The target or its credential rests, or the one call that may try it is under way.
+    /// The target or its credential rests, it is held back, or the one call that may try it is under way.
     pub fn admit(self: &Arc<Self>) -> Result<Admission, Refusal> {
         let now = Instant::now();
         let refuse = || match self.standing(now) {
@@ -159,6 +170,9 @@ impl TargetHealth {
         refusal: impl Fn() -> E,
         ask: impl FnOnce(&mut Breaker) -> Option<Ticket>,
     ) -> Result<Admission, E> {
+        if self.is_held.load(Ordering::Acquire) {
+            return Err(refusal());
+        }
         let trial = self.credential.admit(now).map_err(|_| refusal())?;
         let ticket = match self.gate.load() {
             (OPEN, _) => Some(Ticket {
@@ -180,6 +194,13 @@ impl TargetHealth {
                 Err(refusal())
             }
         }
+    }
+
+    /// Changes the reasons why it is held back.
+    pub(super) fn held(&self, change: impl FnOnce(&mut Vec<Arc<str>>)) {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut holds);
+        self.is_held.store(!holds.is_empty(), Ordering::Release);
     }
 
     pub(super) fn leave(&self) {
@@ -273,6 +294,12 @@ impl TargetHealth {
 
     /// Whether it takes a call now.
     pub fn standing(&self, now: Instant) -> Standing {
+        if self.is_held.load(Ordering::Acquire) {
+            return Standing::Resting(Refusal {
+                opens: now + HELD_AGAIN,
+                reason: Reason::Held,
+            });
+        }
         if let Some((reason, until)) = self.credential.bad()
             && now < until
         {
@@ -329,6 +356,12 @@ impl TargetHealth {
         cost * fade(Duration::from_micros(idle)) * f64::from(self.inflight() + 1)
     }
 
+    /// The newest reason why it is held back.
+    fn why_held(&self) -> Option<String> {
+        let holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.last().map(ToString::to_string)
+    }
+
     /// What is known of it, for people.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let (state, reason) = match self.standing(now) {
@@ -341,8 +374,12 @@ impl TargetHealth {
                 let state = match refusal.reason {
                     Reason::Auth | Reason::Money => State::NoCredential,
                     Reason::Limited | Reason::Failing => State::Resting,
+                    Reason::Held => State::Held,
                 };
-                (state, Some(refusal.words(now)))
+                (
+                    state,
+                    Some(self.why_held().unwrap_or_else(|| refusal.words(now))),
+                )
             }
         };
         let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);

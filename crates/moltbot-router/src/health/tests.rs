@@ -1,6 +1,7 @@
 mod credential;
 mod ejection;
 mod figures;
+mod hold;
 mod pause;
 mod probe;
 mod resort;
