@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{
-    Auth, AuthMode, Config, Model, ModelSettings, Params, Provider, Server, Target,
+    Auth, AuthMode, Config, Instance, Model, ModelSettings, Params, Provider, Server, Target,
 };
 use crate::form::{Form, ModelForm, ParamsForm};
 use crate::names;
@@ -21,7 +21,7 @@ const BUILTIN: [&str; 2] = ["echo", "script"];
 pub(crate) fn complete(form: &mut Form) {
     for model in &mut form.models {
         model.model.get_or_insert_with(|| model.name.clone());
-        if model.targets.is_empty() && model.endpoint.is_none() {
+        if model.targets.is_empty() && model.endpoint.is_none() && model.instance.is_none() {
             model.endpoint = preset::find(&model.provider)
                 .map(|preset| preset.endpoint.to_owned())
                 .filter(|endpoint| !endpoint.is_empty());
@@ -159,6 +159,7 @@ fn build_model(
         provider,
         model: upstream,
         targets: targets(&at, model, provider, report),
+        instance: instance(&at, model, provider, report),
         params,
         timeouts,
         concurrency: model.concurrency,
@@ -194,6 +195,7 @@ fn params(
     // another server behind the same dialect knows the common names
     let public = preset.filter(|preset| {
         model.targets.is_empty()
+            && model.instance.is_none()
             && model
                 .endpoint
                 .as_deref()
@@ -277,6 +279,32 @@ fn targets(
         });
     }
     targets
+}
+
+/// Beside an instance nothing else may say where the model is answered.
+fn instance(
+    at: &str,
+    model: &ModelForm,
+    provider: Provider,
+    report: &mut Report<'_>,
+) -> Option<Instance> {
+    let instance = model.instance.as_ref()?;
+    let path = ["models", at, "instance"];
+    if provider == Provider::Builtin {
+        report.say(&path, "builtin needs no instance", "remove it");
+    }
+    if model.endpoint.is_some() || !model.targets.is_empty() {
+        report.say(
+            &path,
+            "stands beside `endpoint` or `targets`",
+            "the daemon knows where its own servers listen: keep one of the two",
+        );
+    }
+    if instance.command.first().is_some_and(String::is_empty) {
+        let path = [&path[..], &["command", "0"]].concat();
+        report.say(&path, "the program is empty", "write its name or its path");
+    }
+    Some(instance.clone())
 }
 
 fn target(url: &str) -> Target {

@@ -36,7 +36,6 @@ const LATER: &[(&str, Later)] = &[
         Later::Only(&["anthropic", "azure", "bedrock", "gemini"]),
     ),
     ("models.*.auth", Later::Typed("oauth")),
-    ("models.*.instance", Later::All),
     ("models.*.price", Later::All),
     ("models.*.capabilities", Later::All),
     ("cache", Later::All),

@@ -300,8 +300,10 @@ pub struct Model {
     pub provider: Provider,
     /// The provider's own name for it.
     pub model: String,
-    /// Where it is answered; at least one, but none for [`Provider::Builtin`].
+    /// Where it is answered; at least one, but none for [`Provider::Builtin`] and beside `instance`.
     pub targets: Vec<Target>,
+    /// The servers that the daemon runs for it, each of which is a target.
+    pub instance: Option<Instance>,
     /// Its own params over those of its kind.
     pub params: Params,
     /// How long each part of a call may take.
@@ -316,6 +318,54 @@ pub struct Model {
     pub fallback_on: FallbackOn,
     /// While set, calls that name this model are answered by that one. It exists, and no circle leads back.
     pub switch_to: Option<String>,
+}
+
+/// Model servers of this machine that the daemon starts, watches and restarts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["command"]))]
+pub struct Instance {
+    /// The program and its arguments. `{port}` stands for the port to listen on at `127.0.0.1`, which the
+    /// variable `PORT` holds too. The server inherits the daemon's environment, the place for its secrets.
+    #[schemars(length(min = 1))]
+    pub command: Vec<String>,
+    /// How many servers there are.
+    #[schemars(range(min = 1, max = 256))]
+    pub replicas: usize,
+    /// When a server is ready for calls.
+    pub ready: Ready,
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            replicas: 1,
+            ready: Ready::default(),
+        }
+    }
+}
+
+/// When a model server is ready for calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ready {
+    /// Where a `GET` tells it.
+    #[schemars(extend("format" = "url-path"))]
+    pub path: String,
+    /// How long a start may take before it is late; one that works then gets more time.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime")]
+    pub within: Duration,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Self {
+            path: "/v1/models".to_owned(),
+            within: Duration::from_secs(60),
+        }
+    }
 }
 
 /// One place that answers for a model.

@@ -9,7 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{
-    Breaker, Failover, FallbackOn, Logs, ModelKind, Retry, Role, Routing, Server, Timeouts,
+    Breaker, Failover, FallbackOn, Instance, Logs, ModelKind, Retry, Role, Routing, Server,
+    Timeouts,
 };
 use crate::preset;
 use crate::unit::{self, PositiveTime};
@@ -161,6 +162,10 @@ pub(crate) struct ModelForm {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub(crate) targets: Vec<TargetForm>,
+    /// Local model servers that answer for it, in the place of `endpoint` and `targets`: the daemon starts,
+    /// watches and restarts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instance: Option<Instance>,
     /// Its own params; they win over those of its kind.
     #[serde(skip_serializing_if = "ParamsForm::is_empty")]
     pub(crate) params: ParamsForm,
@@ -193,6 +198,7 @@ impl Default for ModelForm {
             model: None,
             endpoint: None,
             targets: Vec::new(),
+            instance: None,
             params: ParamsForm::default(),
             timeouts: Timeouts::default(),
             concurrency: None,

@@ -126,6 +126,7 @@ fn form(schema: &Value) -> String {
         Some("size") => "size",
         Some("address") => "`host:port`",
         Some("base-url") => "URL",
+        Some("url-path") => "path",
         _ => return numbers(schema),
     };
     words.to_owned()
@@ -137,7 +138,7 @@ fn numbers(schema: &Value) -> String {
         ["number"] => "number",
         ["boolean"] => "`true`, `false`",
         ["string", "array"] => "name or list of names",
-        ["array"] => "list of names",
+        ["array"] => "list of texts",
         _ => "text",
     };
     let bound = |key: &str, word: &str| {

@@ -37,6 +37,7 @@ pub(crate) static VALIDATOR: LazyLock<Option<jsonschema::Validator>> = LazyLock:
             unit::parse_size(text).is_some_and(|size| size > 0)
         })
         .with_format("address", is_address)
+        .with_format("url-path", is_path)
         .with_format("base-url", |text: &str| base_url(text).is_ok())
         .build(&SCHEMA)
         .ok()
@@ -51,6 +52,7 @@ pub(crate) fn format_words(format: &str) -> Option<&'static str> {
         }
         "size" => "a size such as 32MiB, 32MB, or a number of bytes",
         "address" => "an address such as 127.0.0.1:18789, with a port up to 65535",
+        "url-path" => "a path such as /v1/models",
         "base-url" => "a base URL such as https://api.example.com/v1",
         _ => return None,
     })
@@ -63,6 +65,14 @@ fn is_address(text: &str) -> bool {
             && port.bytes().all(|byte| byte.is_ascii_digit())
             && (url::Host::parse(host).is_ok() && !host.is_empty())
     })
+}
+
+/// Whether it is the path of a URL.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 /// Reads a base URL: `http` or `https`, with a host, without credentials, query or fragment.

@@ -146,6 +146,7 @@ fn leaves_for_a_vendor(model: &Node) -> bool {
         .unwrap_or("openai");
     model.get("endpoint").is_none()
         && model.get("targets").is_none()
+        && model.get("instance").is_none()
         && preset::find(provider).is_some_and(|preset| preset.key)
 }
 

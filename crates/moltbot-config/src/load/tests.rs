@@ -1,3 +1,4 @@
+mod instance;
 mod layers;
 mod problems;
 mod secrets;
