@@ -1,5 +1,6 @@
 //! A target that does as it is told.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use moltbot_types::{Call, CallError, Frames, Kind, Mark, Next, Reply, Retry};
 use moltbot_wire::OPENAI;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
 
 use crate::tier::{Place, Role};
@@ -47,6 +50,15 @@ pub(crate) fn error_frame(status: u16) -> [Piece; 2] {
 
 pub(crate) fn wait(seconds: u64) -> Piece {
     Piece::Wait(Duration::from_secs(seconds))
+}
+
+thread_local! {
+    /// Faults fall the same way in every run.
+    static DICE: RefCell<StdRng> = RefCell::new(StdRng::seed_from_u64(54));
+}
+
+fn fault(chance: f64) -> bool {
+    DICE.with_borrow_mut(|dice| dice.random_bool(chance))
 }
 
 /// What a target does with one call.
@@ -166,7 +178,7 @@ impl Next for Target {
             Act::Says(text) => Ok(Reply::whole(&OPENAI, *text)),
             Act::Fails(failure) => Err(failure()),
             Act::Hangs => std::future::pending().await,
-            Act::Flaky(faults) if rand::random_bool(*faults) => Err(failure(500)),
+            Act::Flaky(faults) if fault(*faults) => Err(failure(500)),
             Act::Flaky(_) => Ok(Reply::whole(&OPENAI, "yes")),
             Act::Streams(pieces) => Ok(Reply::stream(
                 &OPENAI,
