@@ -179,10 +179,14 @@ impl<'a> Editor<'a> {
     /// What changed since the last version, as a unified diff; empty where nothing did. Secrets are hidden.
     ///
     /// # Errors
-    /// [`EditError::NotThere`] where there is no version.
+    /// [`EditError`] where a file cannot be read.
     pub fn diff(&self) -> Result<String, EditError> {
-        let (_, before) = self.last_version()?;
         let now = self.read()?;
+        let before = match self.last_version() {
+            Ok((_, before)) => before,
+            Err(EditError::NotThere(_)) => return Ok(String::new()),
+            Err(error) => return Err(error),
+        };
         let mut diff = similar::TextDiff::from_lines(&before, &now)
             .unified_diff()
             .header("last version", GATEWAY)
@@ -204,7 +208,7 @@ impl<'a> Editor<'a> {
         let last = write::versions(self.home).map_err(io)?.pop();
         let last = last.ok_or_else(|| {
             EditError::NotThere(
-                "no version is kept: nothing was changed by a command yet".to_owned(),
+                "no older version is kept: no command has changed it since".to_owned(),
             )
         })?;
         let text = fs::read_to_string(&last).map_err(io)?;

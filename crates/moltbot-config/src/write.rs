@@ -79,10 +79,15 @@ pub(crate) fn versions(home: &Home) -> io::Result<Vec<PathBuf>> {
     Ok(versions)
 }
 
-/// Keeps `content` as the newest version and lets the oldest go.
+/// Keeps `content` as the newest version, where it is not already, and lets the oldest go.
 pub(crate) fn keep(home: &Home, content: &str) -> io::Result<()> {
     let mut versions = versions(home)?;
-    let next = versions.last().and_then(|path| number(path)).unwrap_or(0) + 1;
+    let last = versions.last();
+    // a writer that crashed kept it and got no further
+    if last.is_some_and(|path| fs::read_to_string(path).is_ok_and(|kept| kept == content)) {
+        return Ok(());
+    }
+    let next = last.and_then(|path| number(path)).unwrap_or(0) + 1;
     let path = home.versions_dir().join(format!("{next}.yaml"));
     replace(&path, content)?;
     versions.push(path);
@@ -97,3 +102,6 @@ fn number(path: &Path) -> Option<u64> {
         .parse()
         .ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ fn parents_are_made_even_in_a_file_of_comments() {
 }
 
 #[test]
-fn a_result_that_is_invalid_is_not_written() {
+fn fm_62_a_result_that_is_invalid_is_not_written() {
     let bench = bench(SAMPLE);
     for (key, value) in [
         ("server.workers", "many"),
@@ -267,7 +267,7 @@ fn a_switch_is_set_and_unset() {
 }
 
 #[test]
-fn mode_bits_and_links_survive() {
+fn fm_65_mode_bits_and_links_survive() {
     let bench = bench(SAMPLE);
     let path = bench.home.gateway_file();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
@@ -304,6 +304,38 @@ fn ten_versions_are_kept_and_come_back_one_by_one() {
 }
 
 #[test]
+fn fm_65_a_crash_between_keeping_and_writing_costs_no_step_back() {
+    let bench = bench(SAMPLE);
+    let lock = write::lock(&bench.home).unwrap();
+    write::keep(&bench.home, SAMPLE).unwrap();
+    drop(lock);
+    bench.editor().set("region", "west").unwrap();
+    bench.editor().rollback().unwrap();
+    assert_eq!(bench.text(), SAMPLE);
+    assert!(matches!(
+        bench.editor().rollback(),
+        Err(EditError::NotThere(_))
+    ));
+    assert_eq!(bench.text(), SAMPLE);
+}
+
+#[test]
+fn a_diff_is_empty_where_nothing_changed() {
+    let bench = bench("server:\n  workers: 1\n");
+    let diff = || bench.editor().diff().unwrap();
+    assert_eq!(diff(), "");
+    bench.editor().set("server.workers", "1").unwrap();
+    assert_eq!(diff(), "");
+    bench.editor().set("server.workers", "2").unwrap();
+    let changed = diff();
+    bench.editor().set("server.workers", "3").unwrap();
+    bench.editor().rollback().unwrap();
+    assert_eq!(diff(), changed);
+    bench.editor().rollback().unwrap();
+    assert_eq!(diff(), "");
+}
+
+#[test]
 fn a_diff_tells_what_changed_and_hides_secrets() {
     let bench = bench(
         "models:\n  - name: m\n    endpoint: http://h\n    auth: { type: api_key, key: s3cret }\n",
@@ -327,6 +359,7 @@ fn a_home_that_is_none_stays_none() {
         .unwrap_err();
     assert!(error.to_string().contains("moltctl init"), "{error}");
     assert!(Editor::new(&home, &overrides).rollback().is_err());
+    assert!(Editor::new(&home, &overrides).diff().is_err());
     assert!(!home.root().exists());
 }
 

@@ -1,8 +1,11 @@
 use std::os::unix::fs::symlink;
 
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::Auth;
+use crate::write;
 
 /// A watch over `name` in a folder of its own, with real files and real time.
 struct Bench {
@@ -72,7 +75,7 @@ async fn mode_bits_are_part_of_a_file() {
 }
 
 #[tokio::test]
-async fn an_editor_may_rename() {
+async fn fm_64_an_editor_may_rename() {
     let mut bench = bench(file_with("a"));
     for text in ["b", "c"] {
         fs::rename(bench.path("file"), bench.path("file~")).unwrap();
@@ -83,7 +86,7 @@ async fn an_editor_may_rename() {
 }
 
 #[tokio::test]
-async fn a_link_may_be_swapped() {
+async fn fm_64_a_link_may_be_swapped() {
     let mut bench = bench(|dir| {
         for (version, text) in [("v1", "a"), ("v2", "b")] {
             fs::create_dir(dir.join(version)).unwrap();
@@ -100,7 +103,7 @@ async fn a_link_may_be_swapped() {
 }
 
 #[tokio::test]
-async fn a_file_may_be_away_for_a_moment_but_not_for_good() {
+async fn fm_64_a_file_may_be_away_for_a_moment_but_not_for_good() {
     let mut bench = bench(file_with("a"));
     fs::remove_file(bench.path("file")).unwrap();
     assert!(!bench.changes_within(Duration::from_millis(1000)).await);
@@ -151,7 +154,7 @@ async fn dropping_ends_the_task() {
 }
 
 #[tokio::test]
-async fn a_half_written_file_is_read_again() {
+async fn fm_64_a_half_written_file_is_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::new(dir.path());
     fs::create_dir(home.config_dir()).unwrap();
@@ -163,4 +166,67 @@ async fn a_half_written_file_is_read_again() {
         fs::write(later, "region: east\n").unwrap();
     });
     assert_eq!(loaded.unwrap().config.region.as_deref(), Some("east"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fm_64_a_change_is_told_once_its_writer_rests() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "old").unwrap();
+    let paths = BTreeSet::from([path.clone()]);
+    let mut seen = Seen::first(&paths);
+    fs::write(&path, "a piece").unwrap();
+    let writer = async {
+        for length in 2..=6 {
+            sleep(AGAIN - Duration::from_millis(10)).await;
+            fs::write(&path, "a piece".repeat(length)).unwrap();
+        }
+    };
+    let (changed, ()) = tokio::join!(seen.changed(&paths), writer);
+    assert!(changed);
+    assert_eq!(seen.told, look(&paths));
+}
+
+#[tokio::test]
+async fn fm_66_a_rotated_secret_is_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new(dir.path());
+    let yaml = "models:\n  - {name: a, endpoint: 'http://h', auth: {type: api_key, key: '${file:secret}'}}\n  - {name: b, endpoint: 'http://h'}\n";
+    let put = |path: &Path, text: &str| write::replace(path, text).unwrap();
+    for file in [home.gateway_file(), home.auth_file()] {
+        fs::create_dir(file.parent().unwrap()).unwrap();
+    }
+    put(&home.gateway_file(), yaml);
+    put(
+        &home.auth_file(),
+        r#"{"b": {"type": "api_key", "key": "old b"}}"#,
+    );
+    put(&dir.path().join("secret"), "old a\n");
+    let overrides = Overrides::default();
+    let before = load(&home, &overrides).unwrap();
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let mut watch = Watch::new(before.watched.clone(), &tracker, stop);
+
+    for (path, text, keys) in [
+        (dir.path().join("secret"), "new a\n", ["new a", "old b"]),
+        (
+            home.auth_file(),
+            r#"{"b": {"type": "api_key", "key": "new b"}}"#,
+            ["new a", "new b"],
+        ),
+    ] {
+        put(&path, text);
+        assert!(
+            timeout(Duration::from_secs(5), watch.changed())
+                .await
+                .unwrap()
+        );
+        let after = load_settled(&home, &overrides).await.unwrap();
+        let in_force = after.config.models.iter().map(|model| match &model.auth {
+            Auth::ApiKey { key, .. } => key.expose_secret(),
+            other => panic!("{other:?}"),
+        });
+        assert!(in_force.eq(keys));
+        assert_ne!(after.fingerprint, before.fingerprint);
+    }
 }

@@ -77,6 +77,27 @@ fn variables_stand_above_files_by_name_and_by_index() {
 }
 
 #[test]
+fn a_variable_within_a_list_leaves_its_neighbours_their_lines() {
+    let yaml =
+        "models:\n  - name: a\n    endpoint: http://a\n  - name: b\n    endpoint: http://b\n";
+    let loaded = bench(yaml)
+        .env("MOLTBOT_MODELS__B__ENDPOINT", "http://x")
+        .load()
+        .unwrap();
+    let source = |key: &str| {
+        let entries = loaded.entries();
+        let entry = entries.iter().find(|entry| entry.key == key).unwrap();
+        entry.source()
+    };
+    assert_eq!(source("models.a.endpoint"), "file config/gateway.yaml:3");
+    assert_eq!(source("models.b.name"), "file config/gateway.yaml:4");
+    assert_eq!(
+        source("models.b.endpoint"),
+        "environment MOLTBOT_MODELS__B__ENDPOINT"
+    );
+}
+
+#[test]
 fn flags_stand_above_variables() {
     let bench = bench("server: { workers: 1 }").env("MOLTBOT_SERVER__WORKERS", "2");
     assert_eq!(bench.config().server.workers, 2);

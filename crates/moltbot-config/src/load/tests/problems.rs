@@ -38,7 +38,7 @@ fn whole_numbers_may_be_written_with_a_point_but_not_be_endless() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn fm_62_all_problems_are_told_at_once_with_their_places() {
     let yaml = "\
 server:
   listen: 127.0.0.1:99999

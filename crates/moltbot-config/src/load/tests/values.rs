@@ -141,3 +141,16 @@ models:
     );
     assert_eq!(config.models[2].timeouts.answer, Duration::from_secs(7));
 }
+
+#[test]
+fn fields_of_params_keep_their_order() {
+    // models answer in the order of a response's schema, and prompt caches compare bytes
+    let yaml = "models: [{name: m, endpoint: 'http://h/v1', params: {top_p: 1, max_tokens: 9, response_format: {z: 1, b: {y: 2, a: 3}}}}]";
+    let model = bench(yaml).config().models.remove(0);
+    let fields: Vec<_> = model.params.fields.keys().collect();
+    assert_eq!(fields, ["top_p", "max_tokens", "response_format"]);
+    assert_eq!(
+        model.params.fields["response_format"].to_string(),
+        r#"{"z":1,"b":{"y":2,"a":3}}"#
+    );
+}
