@@ -51,10 +51,13 @@ fn an_invalid_change_writes_nothing() {
 fn the_last_change_can_be_seen_and_taken_back() {
     let home = Home::with(TWO);
     let before = home.read("config/gateway.yaml");
+    assert_eq!(home.ctl(&["config", "diff"]).done(), "");
     home.ctl(&["config", "set", "region", "east"]).done();
     let diff = home.ctl(&["config", "diff"]).done();
     assert!(diff.contains("+region: east"), "{diff}");
     home.ctl(&["config", "rollback"]).done();
+    assert_eq!(home.read("config/gateway.yaml"), before);
+    assert_eq!(home.ctl(&["config", "rollback"]).code, 4);
     assert_eq!(home.read("config/gateway.yaml"), before);
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn run(context: &Context, command: Config) -> Result<(), Failur
             if context.json() {
                 return output::json(&diff);
             }
-            line(diff.trim_end())
+            output::raw(diff.as_bytes())
         }
         Config::Reload => {
             let changed: Changed = client.post("reload", &json!({})).await?;
