@@ -25,7 +25,10 @@ pub(super) fn peek(operation: Operation, body: &[u8]) -> Result<Head, CallError>
     let found = locate(body, &KEYS)?;
     let value = |index: usize| found[index].as_ref().map(|key: &Key| key.value);
     let (model, model_at) = model(body, value(0))?;
-    let limit = |index| value(index).and_then(|at| number(body, at));
+    let limit = |index| match value(index) {
+        Some(at) => number(body, at, KEYS[index]),
+        None => Ok(None),
+    };
     Ok(Head {
         operation,
         model,
@@ -33,7 +36,7 @@ pub(super) fn peek(operation: Operation, body: &[u8]) -> Result<Head, CallError>
         stream: stream(body, value(1))? && operation.generates(),
         tools: value(2).is_some_and(|at| offers(body, at)),
         user: value(3).and_then(|at| name(body, at)),
-        max_tokens: limit(4).max(limit(5)),
+        max_tokens: limit(4)?.max(limit(5)?),
         store: value(6).is_some_and(|at| body[at..].starts_with(b"true")),
         size: body.len(),
     })
@@ -79,13 +82,20 @@ fn name(body: &[u8], at: usize) -> Option<Arc<str>> {
     (!name.is_empty()).then(|| Arc::from(&*name))
 }
 
-/// A whole number. Others are left for the upstream to refuse.
-fn number(body: &[u8], at: usize) -> Option<u64> {
+/// A whole number. Others are left for the upstream to refuse, but for those that no reader can hold.
+fn number(body: &[u8], at: usize, field: &str) -> Result<Option<u64>, CallError> {
     let end = body[at]
         .is_ascii_digit()
         .then(|| skip_value(body, at).ok())
-        .flatten()?;
-    std::str::from_utf8(&body[at..end]).ok()?.parse().ok()
+        .flatten();
+    let text = end.and_then(|end| std::str::from_utf8(&body[at..end]).ok());
+    let text = text.unwrap_or_default();
+    let number = text.parse().ok();
+    if number.is_none() && text.parse().is_ok_and(f64::is_infinite) {
+        let message = format!("`{field}` is a number beyond all bounds");
+        return Err(bad_field(field, message));
+    }
+    Ok(number)
 }
 
 /// The dialect's own name for a param of the configuration, and all names that a caller may set it under.

@@ -86,6 +86,13 @@ fn what_can_not_be_taken_names_its_field() {
             r#"{"model":"m","stream":"yes"}"#,
             ("`stream` must be true or false", field("stream")),
         ),
+        (
+            r#"{"model":"m","max_tokens":1e999}"#,
+            (
+                "`max_tokens` is a number beyond all bounds",
+                field("max_tokens"),
+            ),
+        ),
     ] {
         assert_eq!(refused(body), (want.0.to_owned(), want.1), "{body}");
     }
