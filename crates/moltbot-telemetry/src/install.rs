@@ -130,9 +130,10 @@ pub(crate) fn filter(level: Level) -> LevelFilter {
 /// A caught panic must not vanish: it becomes a line and a count. Without `stderr` nothing is printed.
 fn hear_panics(calls: &Arc<Calls>, stderr: bool) {
     let calls = Arc::clone(calls);
+    calls.metrics().hear_panics();
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        calls.metrics().panicked();
+        calls.metrics().heard_panic();
         let words = info.payload_as_str().unwrap_or("no words");
         calls.log().line(Level::Error, "a task panicked", |line| {
             line.text("error", &redact(words));
@@ -173,6 +174,8 @@ mod tests {
         let task = thread::Builder::new().name("task".to_owned());
         let task = task.spawn(|| panic!("boom with sk-abcdef123456")).unwrap();
         assert!(task.join().is_err());
+        // whoever catches a panic tells of it, too
+        telemetry.metrics().panicked();
         metrics::counter!("someone_elses_total").increment(3);
 
         let text = telemetry.calls().render();

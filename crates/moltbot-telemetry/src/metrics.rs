@@ -62,6 +62,7 @@ pub struct Metrics {
     reloads: [Counter; 3],
     lost_lines: Counter,
     panics: Counter,
+    hears_panics: AtomicBool,
     table: ArcSwap<Table>,
     /// Held while the table is replaced.
     changing: Mutex<()>,
@@ -133,6 +134,7 @@ impl Metrics {
                 .map(|reload| counter(&recorder, names::RELOADS, &[("result", reload.word())])),
             lost_lines: counter(&recorder, names::LOST_LINES, &[]),
             panics: counter(&recorder, names::PANICS, &[]),
+            hears_panics: AtomicBool::new(false),
             table: ArcSwap::default(),
             changing: Mutex::new(()),
             recorder: Arc::new(recorder),
@@ -171,8 +173,20 @@ impl Metrics {
         self.reloads[result as usize].increment(1);
     }
 
-    /// A panic was caught.
+    /// A panic was caught. Where the process's own panics are heard, it was counted already.
     pub fn panicked(&self) {
+        if !self.hears_panics.load(Ordering::Relaxed) {
+            self.panics.increment(1);
+        }
+    }
+
+    /// Every panic of the process is heard from now on.
+    pub(crate) fn hear_panics(&self) {
+        self.hears_panics.store(true, Ordering::Relaxed);
+    }
+
+    /// A panic of the process was heard.
+    pub(crate) fn heard_panic(&self) {
         self.panics.increment(1);
     }
 
