@@ -103,6 +103,8 @@ struct Signals {
     reload: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// Unheard, it would end the process where a file may not grow: that is a full disk, no more.
+    _file_limit: Signal,
 }
 
 impl Signals {
@@ -112,6 +114,7 @@ impl Signals {
             reload: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            _file_limit: listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 
