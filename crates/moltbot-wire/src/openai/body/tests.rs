@@ -101,7 +101,7 @@ fn what_can_not_be_taken_names_its_field() {
 #[test]
 fn odd_values_elsewhere_are_left_to_the_upstream() {
     let long = "9".repeat(40);
-    for value in [&long, "1e999", r#""\udc00""#, "-1", "{}"] {
+    for value in [&long, "1e9", r#""\udc00""#, "-1", "{}"] {
         let found = head(&format!(
             r#"{{"model":"m","max_tokens":{value},"user":{value}}}"#
         ));
