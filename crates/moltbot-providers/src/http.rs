@@ -76,7 +76,10 @@ impl Http {
     fn judge(&self, call: &Call, error: legacy::Error) -> CallError {
         let scene = self.target.scene(&call.head);
         if error.is_connect() {
-            return scene.unreachable(error);
+            return match is_tls(&error) {
+                true => scene.unreachable(error).code("upstream_tls"),
+                false => scene.unreachable(error),
+            };
         }
         if find::<h2::Error>(&error).is_some_and(was_not_begun) {
             return scene.unprocessed(error);
@@ -165,6 +168,16 @@ fn was_not_begun(error: &h2::Error) -> bool {
         Some(h2::Reason::NO_ERROR) => error.is_remote() && error.is_go_away(),
         _ => false,
     }
+}
+
+/// Whether TLS failed. I/O errors carry it, one within the other, without naming it as their source.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let carried = error.downcast_ref().and_then(io::Error::get_ref);
+    let next = match carried {
+        Some(carried) => Some(carried as &(dyn Error + 'static)),
+        None => error.source(),
+    };
+    error.is::<rustls::Error>() || next.is_some_and(is_tls)
 }
 
 /// The first cause of that type.

@@ -1,14 +1,17 @@
-//! Names to addresses: bounded in time, and with the last good ones while the name server fails.
+//! Names to addresses: bounded in time, one question at a time for each name, and with the last good
+//! addresses while the name server fails.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use hyper_util::client::legacy::connect::dns::Name;
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
@@ -19,12 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const GOOD_FOR: Duration = Duration::from_secs(5 * 60);
 
 type Known = HashMap<Name, (Instant, Vec<SocketAddr>)>;
+type Answer = Result<Vec<SocketAddr>, Arc<io::Error>>;
+/// Questions under way. One that nobody waits for any more still occupies a thread of the system's
+/// resolver: whoever comes next waits for the same one, so that a name which hangs never occupies two.
+type Asked = HashMap<Name, (Instant, Shared<BoxFuture<'static, Answer>>)>;
 
 /// Asks `system`, and remembers what it said.
 #[derive(Clone, Debug)]
 pub(super) struct Resolver<S> {
     system: S,
     known: Arc<Mutex<Known>>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 impl<S> Resolver<S> {
@@ -32,8 +40,13 @@ impl<S> Resolver<S> {
         Self {
             system,
             known: Arc::default(),
+            asked: Arc::default(),
         }
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S> Service<Name> for Resolver<S>
@@ -51,17 +64,32 @@ where
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let asked = self.system.call(name.clone());
-        let known = Arc::clone(&self.known);
+        let asking = lock(&self.asked)
+            .get(&name)
+            .filter(|(since, _)| since.elapsed() < GOOD_FOR)
+            .map(|(_, asking)| asking.clone());
+        let asking = asking.unwrap_or_else(|| {
+            let asking = self.system.call(name.clone());
+            let asking = asking
+                .map(|answer| answer.map(Vec::from_iter).map_err(Arc::new))
+                .boxed()
+                .shared();
+            lock(&self.asked).insert(name.clone(), (Instant::now(), asking.clone()));
+            asking
+        });
+        let (known, asked) = (Arc::clone(&self.known), Arc::clone(&self.asked));
         Box::pin(async move {
-            let answer = match timeout(PATIENCE, asked).await {
-                Ok(answer) => answer.map(Vec::from_iter),
-                Err(_) => Err(io::Error::new(
+            let answer = match timeout(PATIENCE, asking).await {
+                Ok(answer) => {
+                    lock(&asked).remove(&name);
+                    answer
+                }
+                Err(_) => Err(Arc::new(io::Error::new(
                     io::ErrorKind::TimedOut,
                     "the name server does not answer",
-                )),
+                ))),
             };
-            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = lock(&known);
             known.retain(|_, (since, _)| since.elapsed() < GOOD_FOR);
             let addresses = match answer {
                 Ok(addresses) if addresses.is_empty() => {
@@ -73,7 +101,7 @@ where
                 }
                 Err(error) => match known.get(&name) {
                     Some((_, addresses)) => addresses.clone(),
-                    None => return Err(error),
+                    None => return Err(io::Error::new(error.kind(), error)),
                 },
             };
             Ok(addresses.into_iter())
@@ -112,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_good_addresses_serve_for_five_minutes() {
+    async fn fm_03_the_last_good_addresses_serve_for_five_minutes() {
         let mut resolver = Resolver::new(Once::default());
         assert_eq!(resolver.call(name("api")).await.unwrap().len(), 1);
         tokio::time::advance(Duration::from_secs(299)).await;
@@ -122,8 +150,9 @@ mod tests {
         assert!(resolver.call(name("api")).await.is_err());
     }
 
-    /// Never answers.
-    struct Silent;
+    /// Never answers, and counts who asks.
+    #[derive(Default)]
+    struct Silent(u32);
 
     impl Service<Name> for Silent {
         type Response = std::vec::IntoIter<SocketAddr>;
@@ -135,15 +164,31 @@ mod tests {
         }
 
         fn call(&mut self, _: Name) -> Self::Future {
+            self.0 += 1;
             std::future::pending()
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_name_server_is_left_after_two_seconds() {
+    async fn fm_03_a_silent_name_server_is_left_after_two_seconds() {
         let begun = Instant::now();
-        let error = Resolver::new(Silent).call(name("api")).await.unwrap_err();
+        let mut resolver = Resolver::new(Silent::default());
+        let error = resolver.call(name("api")).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fm_03_a_name_that_hangs_is_asked_for_once_and_blocks_no_other() {
+        let mut resolver = Resolver::new(Silent::default());
+        for _ in 0..3 {
+            let calls = [0; 100].map(|_| resolver.call(name("api")));
+            for answer in futures_util::future::join_all(calls).await {
+                assert!(answer.is_err());
+            }
+        }
+        assert_eq!(resolver.system.0, 1);
+        drop(resolver.call(name("other")));
+        assert_eq!(resolver.system.0, 2);
     }
 }

@@ -104,18 +104,19 @@ async fn a_trusted_upstream_is_spoken_to_in_http2() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_no_connection() {
+async fn fm_05_a_certificate_that_nobody_vouches_for_is_no_connection() {
     let (url, _) = upstream(Does::Answer).await;
     let error = target(spec(url)).call(call()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.decision()),
         (Kind::Unavailable, Retry::Anywhere)
     );
+    assert_eq!(error.word(), "upstream_tls");
     assert!(error.chain().contains("certificate"), "{}", error.chain());
 }
 
 #[tokio::test]
-async fn what_an_upstream_did_not_begin_may_be_sent_again_here() {
+async fn fm_08_what_an_upstream_did_not_begin_may_be_sent_again_here() {
     for does in [Does::RefuseTheStream, Does::GoAway] {
         let (url, root) = upstream(does).await;
         let error = trusting(root, url).call(call()).await.unwrap_err();
