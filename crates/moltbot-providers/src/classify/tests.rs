@@ -166,7 +166,7 @@ fn money_may_stay_away_longer_than_a_rate() {
 }
 
 #[test]
-fn should_retry_overrides_the_status() {
+fn fm_22_should_retry_overrides_the_status() {
     let no = headers(&[("x-should-retry", "false"), ("retry-after", "1")]);
     let yes = headers(&[("x-should-retry", "true")]);
     for (status, lines, retry) in [

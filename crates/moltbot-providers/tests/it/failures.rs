@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_elsewhere() {
+async fn fm_01_a_refused_connection_is_tried_elsewhere() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
@@ -32,7 +32,7 @@ async fn a_refused_connection_is_tried_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_name_without_an_address_is_tried_elsewhere() {
+async fn fm_02_a_name_without_an_address_is_tried_elsewhere() {
     let error = target(spec("http://no-such-host.invalid/v1"))
         .call(call())
         .await
@@ -44,7 +44,7 @@ async fn a_name_without_an_address_is_tried_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_connection_must_be_made_in_time() {
+async fn fm_06_a_connection_must_be_made_in_time() {
     // TLS against a peer that says nothing
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/v1", silent.local_addr().unwrap());
@@ -63,7 +63,7 @@ async fn a_connection_must_be_made_in_time() {
 }
 
 #[tokio::test]
-async fn a_reset_before_the_answer_is_tried_elsewhere_unless_the_answer_is_stored() {
+async fn fm_09_a_reset_before_the_answer_is_tried_elsewhere_unless_the_answer_is_stored() {
     for (body, retry) in [("", Retry::Anywhere), (r#", "store": true"#, Retry::Never)] {
         let upstream = Upstream::start([Act::Reset]).await;
         let target = target(spec(upstream.url()));
@@ -78,7 +78,7 @@ async fn a_reset_before_the_answer_is_tried_elsewhere_unless_the_answer_is_store
 }
 
 #[tokio::test]
-async fn a_pooled_connection_that_was_closed_is_replaced_once() {
+async fn fm_07_a_pooled_connection_that_was_closed_is_replaced_once() {
     let hello = json(200, "", HELLO);
     let acts = [Act::SayThenGoStale(hello.clone()), Act::Say(hello)];
     let upstream = Upstream::start(acts).await;
@@ -90,7 +90,7 @@ async fn a_pooled_connection_that_was_closed_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn a_stale_connection_is_no_excuse_for_storing_twice() {
+async fn fm_07_a_stale_connection_is_no_excuse_for_storing_twice() {
     let upstream = Upstream::start([Act::SayThenGoStale(json(200, "", HELLO))]).await;
     let target = target(spec(upstream.url()));
     target.call(call()).await.unwrap();
@@ -112,7 +112,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_rests_as_long_as_it_says() {
+async fn fm_17_a_rate_limit_rests_as_long_as_it_says() {
     let body = r#"{"error": {"message": "slow down"}}"#;
     let answer = json(429, "retry-after-ms: 1500\r\nretry-after: 9\r\n", body);
     let upstream = Upstream::start([Act::Say(answer)]).await;
@@ -122,7 +122,7 @@ async fn a_rate_limit_rests_as_long_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_refused_credential_is_shown_again_only_when_it_is_new() {
+async fn fm_28_a_refused_credential_is_shown_again_only_when_it_is_new() {
     let no = Act::Say(json(401, "", "{}"));
     let upstream = Upstream::start([no.clone(), no]).await;
     let mut spec = spec(upstream.url());
@@ -183,7 +183,7 @@ async fn a_stream_that_is_refused_is_judged_by_its_status() {
 }
 
 #[tokio::test]
-async fn only_listed_headers_of_an_answer_travel_on() {
+async fn fm_43_only_listed_headers_of_an_answer_travel_on() {
     let headers = "set-cookie: a=b\r\nstrict-transport-security: max-age=1\r\nalt-svc: h3\r\nserver: x\r\nx-ratelimit-remaining-requests: 9\r\n";
     let upstream = Upstream::start([Act::Say(json(200, headers, HELLO))]).await;
     let reply = target(spec(upstream.url())).call(call()).await.unwrap();

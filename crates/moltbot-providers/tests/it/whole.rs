@@ -84,7 +84,7 @@ async fn a_failure_in_an_answer_of_200_is_judged_as_its_status() {
 }
 
 #[tokio::test]
-async fn an_answer_over_the_limit_is_not_read() {
+async fn fm_38_an_answer_over_the_limit_is_not_read() {
     let told = Act::SayAndHang(json(200, "", HELLO));
     let chunked = Act::SayAndHang(format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{HELLO}\r\n",

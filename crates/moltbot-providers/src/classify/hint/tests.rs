@@ -23,7 +23,7 @@ fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 #[test]
-fn hints_are_read_in_every_form() {
+fn fm_18_hints_are_read_in_every_form() {
     let ms = Duration::from_millis;
     for (lines, expected) in [
         (&[("retry-after", "7")][..], ms(7_000)),
@@ -62,7 +62,7 @@ fn hints_are_read_in_every_form() {
 }
 
 #[test]
-fn nonsense_is_no_hint() {
+fn fm_20_nonsense_is_no_hint() {
     let forty = "9".repeat(40);
     for value in [
         "", "-1", "NaN", "inf", "1e308", "+5", "0x10", "7 s", "1.2.3", ".", "soon", &forty,
@@ -76,7 +76,7 @@ fn nonsense_is_no_hint() {
 
 proptest! {
     #[test]
-    fn no_header_panics_or_waits_too_long(value in "[ -~]{0,48}", ms in "[0-9.eE+-]{0,48}") {
+    fn fm_20_no_header_panics_or_waits_too_long(value in "[ -~]{0,48}", ms in "[0-9.eE+-]{0,48}") {
         let lines = headers(&[("retry-after", &value), ("retry-after-ms", &ms)]);
         prop_assert!(wait(&lines, MOST, noon()).is_none_or(|wait| wait <= MOST));
     }
