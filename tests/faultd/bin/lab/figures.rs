@@ -18,7 +18,7 @@ use crate::lab::{Lab, Size};
 pub(crate) struct Tally {
     pub(crate) offered: usize,
     pub(crate) complete: usize,
-    /// Error statuses, by status and code.
+    /// Error statuses, by status, code and attempts.
     pub(crate) refused: BTreeMap<String, usize>,
     /// Streams that were cut with an error event.
     pub(crate) cut: usize,
@@ -42,8 +42,8 @@ impl Tally {
                 Outcome::Complete => tally.complete += 1,
                 Outcome::Cut => tally.cut += 1,
                 Outcome::Refused(code) => {
-                    let kind = format!("{} {code}", answer.status);
-                    *tally.refused.entry(kind.trim_end().to_owned()).or_default() += 1;
+                    let kind = format!("{} {code} after {}", answer.status, answer.attempts);
+                    *tally.refused.entry(kind).or_default() += 1;
                 }
                 Outcome::Lost(why) => tally.damage("lost", why, |tally| &mut tally.lost),
                 Outcome::Wrong(why) => tally.damage("wrong", why, |tally| &mut tally.wrong),
@@ -84,7 +84,7 @@ impl Tally {
         quantile(&self.latencies, q)
     }
 
-    /// Calls for each second in which they were offered came so late at most, but for one in a hundred.
+    /// So late at most did the generator send, but for one call in a hundred.
     fn lag(&self) -> Duration {
         quantile(&self.lags, 0.99)
     }
@@ -114,8 +114,8 @@ pub(crate) struct Row {
     gateway: &'static str,
     faults: String,
     tally: Tally,
-    /// Requests that upstreams received for each one offered.
-    pub(crate) amplification: f64,
+    /// Requests that upstreams received for each one offered, where their counts are of these calls alone.
+    pub(crate) amplification: Option<f64>,
     executed_twice: usize,
     rss: f64,
     fds: usize,
@@ -159,7 +159,7 @@ impl Row {
             name: name.to_owned(),
             gateway,
             faults: faults.join(", "),
-            amplification: requests as f64 / tally.offered.max(1) as f64,
+            amplification: Some(requests as f64 / tally.offered.max(1) as f64),
             executed_twice: twice,
             rss: process.max_rss(),
             fds: process.fds(),
@@ -208,6 +208,12 @@ impl Row {
         self.target(met, format!("success ≥ {percent} %"));
     }
 
+    /// The target that upstreams receive at most so many requests for each one offered.
+    pub(crate) fn amplification_at_most(&mut self, times: f64) {
+        let met = self.amplification.is_some_and(|own| own <= times);
+        self.target(met, format!("amplification ≤ {times}"));
+    }
+
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -244,10 +250,13 @@ impl fmt::Display for Row {
                 .iter()
                 .map(|(kind, why)| format!("{kind}, for example: {why}")),
         );
+        let amplification = self
+            .amplification
+            .map_or("–".to_owned(), |times| format!("{times:.3}"));
         let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|q| ms(tally.quantile(q)));
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {:.3} | {:.3} | {p50} / {p99} / {p999} | {:.0} | {} | {:.0} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {:.3} | {amplification} | {p50} / {p99} / {p999} | {:.0} | {} | {:.0} | {} | {} | {} |",
             self.name,
             self.gateway,
             tally.offered,
@@ -257,7 +266,6 @@ impl fmt::Display for Row {
             tally.silent,
             tally.refusals() + tally.cut,
             tally.success(),
-            self.amplification,
             self.rss,
             self.fds,
             self.wall.as_secs_f64(),

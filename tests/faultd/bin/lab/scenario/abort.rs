@@ -118,7 +118,7 @@ models:
         daemon.process(),
         begun,
     );
-    row.amplification = 1.0; // the upstreams' counts are of the aborted calls
+    row.amplification = None; // the upstreams' counts are of the aborted calls
     row.success_at_least(100.0);
     row.fact(format!(
         "{aborts} aborts; seen upstream after P50 / P99 / max {} / {} / {} ms; {behind} not within 1 s; afterwards {serving} requests upstream, {inflight} in flight",

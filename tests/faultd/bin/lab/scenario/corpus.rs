@@ -28,6 +28,8 @@ pub(crate) struct Case {
     pub(crate) expect: Expect,
     /// Whether an end of the connection is as good as an answer: it is no HTTP/1 request at all.
     pub(crate) may_be_closed: bool,
+    /// Whether it ends in the middle: the daemon waits for the rest, for as long as it is patient with bodies.
+    pub(crate) is_endless: bool,
 }
 
 /// Makes cases with nonces of their own.
@@ -58,6 +60,7 @@ impl Maker {
             body: None,
             expect,
             may_be_closed: false,
+            is_endless: false,
         });
     }
 
@@ -68,6 +71,13 @@ impl Maker {
         self.add(name, expect, bytes);
         if let Some(case) = self.cases.last_mut() {
             case.body = Some(body);
+        }
+    }
+
+    /// The last case ends in the middle.
+    fn endless(&mut self) {
+        if let Some(case) = self.cases.last_mut() {
+            case.is_endless = true;
         }
     }
 

@@ -16,6 +16,10 @@ use crate::load::Load;
 
 /// Each fifth reload is invalid.
 const INVALID: u32 = 5;
+/// The ways in which a file is invalid, and two of them.
+const WAYS: u32 = 6;
+const EMPTY: u32 = 1;
+const TOO_LARGE: u32 = 2;
 
 /// What is run.
 struct Plan {
@@ -104,13 +108,14 @@ pub(crate) async fn run(lab: &Lab) -> Result<Vec<Row>, Failure> {
     row.success_at_least(100.0);
     let p99 = quantile(&reloads.took, 0.99);
     row.fact(format!(
-        "{} reloads of {} models applied, P50 / P99 {} / {} ms; {} of {} invalid ones rejected, {} with their place; {cut} of {} live streams cut; {mixed} calls on a mixed configuration",
+        "{} reloads of {} models applied, P50 / P99 {} / {} ms; {} of {} invalid ones rejected in {} ms at most, {} with their place; {cut} of {} live streams cut; {mixed} calls on a mixed configuration",
         reloads.took.len(),
         plan.models + 1,
         ms(quantile(&reloads.took, 0.5)),
         ms(p99),
         reloads.rejected,
         reloads.invalid,
+        ms(reloads.refusing),
         reloads.placed,
         plan.streams,
     ));
@@ -123,7 +128,7 @@ pub(crate) async fn run(lab: &Lab) -> Result<Vec<Row>, Failure> {
     );
     row.target(
         reloads.placed == reloads.invalid,
-        "every rejection names a line",
+        "every rejection names its place",
     );
     if let Some(wrong) = reloads.wrong {
         row.target(false, wrong);
@@ -134,6 +139,8 @@ pub(crate) async fn run(lab: &Lab) -> Result<Vec<Row>, Failure> {
 #[derive(Default)]
 struct Reloads {
     took: Vec<Duration>,
+    /// The longest rejection.
+    refusing: Duration,
     invalid: u32,
     rejected: u32,
     placed: u32,
@@ -166,8 +173,9 @@ async fn reload(daemon: &Daemon, upstream: &Server, plan: &Plan) -> Result<Reloa
             }
             (true, _) => {
                 reloads.invalid += 1;
+                reloads.refusing = reloads.refusing.max(asked.elapsed());
                 reloads.rejected += u32::from(status == 422);
-                reloads.placed += u32::from(names_a_place(&said));
+                reloads.placed += u32::from(names_a_place(&said, at / INVALID));
             }
         }
     }
@@ -175,10 +183,15 @@ async fn reload(daemon: &Daemon, upstream: &Server, plan: &Plan) -> Result<Reloa
     Ok(reloads)
 }
 
-/// Whether an error says `gateway.yaml:LINE`.
-fn names_a_place(said: &str) -> bool {
-    let mut places = said.split("gateway.yaml:").skip(1);
-    places.any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+/// Whether an error says `gateway.yaml:LINE`; an empty file and one that is too large have no line.
+fn names_a_place(said: &str, way: u32) -> bool {
+    match way % WAYS {
+        EMPTY | TOO_LARGE => said.contains("gateway.yaml"),
+        _ => {
+            let mut places = said.split("gateway.yaml:").skip(1);
+            places.any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        }
+    }
 }
 
 /// Path and `max_tokens` both say which generation a call went through.
@@ -206,12 +219,12 @@ fn valid(upstream: &Server, generation: u32, models: u32) -> String {
 /// A file that must be refused, in one of several ways.
 fn invalid(text: &str, way: u32) -> Vec<u8> {
     let good = configuration("{}", text);
-    match way % 6 {
+    match way % WAYS {
         0 => good
             .replacen("provider: openai", "provider: [", 1)
             .into_bytes(),
-        1 => Vec::new(),
-        2 => {
+        EMPTY => Vec::new(),
+        TOO_LARGE => {
             let mut text = good.into_bytes();
             text.resize(10 << 20, b'x');
             text
