@@ -22,6 +22,7 @@ struct Facts {
     model: Option<ModelName>,
     known: bool,
     stream: bool,
+    generates: bool,
     prompt_bytes: usize,
     trail: Arc<Trail>,
     status: Option<u16>,
@@ -50,6 +51,7 @@ impl Recording {
             model: None,
             known: false,
             stream: false,
+            generates: false,
             prompt_bytes: 0,
             trail,
             status: None,
@@ -74,12 +76,19 @@ impl Recording {
         self.0.model = Some(call.model.clone());
         self.0.known = known;
         self.0.stream = call.stream;
+        self.0.generates = call.operation.generates();
         self.0.prompt_bytes = call.size;
     }
 
     /// Bytes of the request's body.
     pub(crate) fn prompt_bytes(&self) -> usize {
         self.0.prompt_bytes
+    }
+
+    /// Tokens of a whole answer of that size which tells none.
+    pub(crate) fn estimate(&self, bytes: usize) -> Usage {
+        let output = if self.0.generates { bytes } else { 0 };
+        Usage::estimate(self.0.prompt_bytes, output)
     }
 
     /// Looks at what was tried.

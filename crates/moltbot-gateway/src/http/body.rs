@@ -140,6 +140,13 @@ impl Streaming {
     }
 }
 
+/// A caller that leaves is told of with the tokens that went out until then.
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.end(&Ending::Cancelled);
+    }
+}
+
 impl http_body::Body for ReplyBody {
     type Data = Bytes;
     type Error = Infallible;

@@ -32,6 +32,9 @@ pub(super) fn reply(
     let status = reply.status;
     let overhead = recording.answered(status.as_u16());
     let (id, prompt_bytes) = (recording.id(), recording.prompt_bytes());
+    if let (None, Body::Whole(bytes)) = (reply.usage, &reply.body) {
+        reply.usage = Some(recording.estimate(bytes.len()));
+    }
     let mut own = HeaderMap::with_capacity(12);
     recording.tried(|tried| describe(&mut own, id, tried));
     own.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
