@@ -205,12 +205,15 @@ impl Gateway {
             telemetry,
             _lock: lock,
         };
-        gateway.serve(data, move |request, peer| {
+        gateway.serve("server.listen", data, move |request, peer| {
             front.clone().answer(request, peer)
         });
-        for (server, token) in [(control_tcp, Some(token)), (control_unix, None)] {
-            let door = AdminDoor::new(service.clone(), token, gateway.rt.drain.clone());
-            gateway.serve(server, move |request, peer| {
+        for (name, server, token) in [
+            ("server.admin", control_tcp, Some(token)),
+            ("admin socket", control_unix, None),
+        ] {
+            let door = AdminDoor::new(service.clone(), token, Arc::clone(&gateway.rt));
+            gateway.serve(name, server, move |request, peer| {
                 door.clone().answer(request, peer)
             });
         }
@@ -221,7 +224,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn serve<H, F, B>(&self, server: Server, handler: H)
+    fn serve<H, F, B>(&self, name: &'static str, server: Server, handler: H)
     where
         H: Fn(::http::Request<hyper::body::Incoming>, crate::server::Peer) -> F
             + Clone
@@ -235,18 +238,26 @@ impl Gateway {
         let metrics = Arc::clone(self.telemetry.metrics());
         let server = server.on_panic(move || metrics.panicked());
         let (tasks, drain) = (self.rt.tasks.clone(), self.rt.drain.clone());
-        self.rt.tasks.spawn(server.serve(handler, tasks, drain));
+        let serving = server.serve(handler, tasks, drain);
+        self.rt.background.run(name, serving);
     }
 
     /// Reloads when a file changes.
     fn watch(&self, files: Vec<std::path::PathBuf>) {
-        let mut watch = Watch::new(files, &self.rt.tasks, self.rt.stop.clone());
-        let live = Arc::clone(&self.live);
-        self.rt.tasks.spawn(async move {
-            while watch.changed().await {
-                // The problems of a rejected file stand in the log, in the metric and in `status`.
-                if let Ok(reloaded) = live.reload_settled().await {
-                    watch.follow(reloaded.watched);
+        let (live, rt) = (Arc::clone(&self.live), Arc::clone(&self.rt));
+        let mut missed = false;
+        self.rt.background.keep("file watch", move || {
+            let mut watch = Watch::new(files.clone(), &rt.tasks, rt.stop.clone());
+            let live = Arc::clone(&live);
+            // Between two watches nobody looked.
+            let mut changed = std::mem::replace(&mut missed, true);
+            async move {
+                while changed || watch.changed().await {
+                    changed = false;
+                    // The problems of a rejected file stand in the log, in the metric and in `status`.
+                    if let Ok(reloaded) = live.reload_settled().await {
+                        watch.follow(reloaded.watched);
+                    }
                 }
             }
         });
@@ -255,15 +266,18 @@ impl Gateway {
     /// Keeps histograms small and the state of targets fresh.
     fn keep_up(&self) {
         let (live, rt) = (Arc::clone(&self.live), Arc::clone(&self.rt));
-        self.rt.tasks.spawn(async move {
-            let mut tick = tokio::time::interval(Duration::from_secs(5));
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    _ = tick.tick() => rt.calls.metrics().upkeep(),
-                    () = rt.stop.cancelled() => return,
+        self.rt.background.keep("upkeep", move || {
+            let (live, rt) = (Arc::clone(&live), Arc::clone(&rt));
+            async move {
+                let mut tick = tokio::time::interval(Duration::from_secs(5));
+                tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    tokio::select! {
+                        _ = tick.tick() => rt.calls.metrics().upkeep(),
+                        () = rt.stop.cancelled() => return,
+                    }
+                    crate::status::publish(&live.snapshot(), &rt);
                 }
-                crate::status::publish(&live.snapshot(), &rt);
             }
         });
     }

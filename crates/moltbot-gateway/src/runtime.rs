@@ -12,6 +12,7 @@ use moltbot_telemetry::Calls;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::background::Background;
 use crate::caller::is_loopback;
 use crate::gateway::StartError;
 use crate::server::{Drain, DrainSettings};
@@ -37,19 +38,23 @@ pub(crate) struct Runtime {
     /// What is in flight, and how far the end has come.
     pub(crate) drain: Drain,
 }
+    /// Background tasks, and how they are.
+    pub(crate) background: Background,
 
 impl Runtime {
     pub(crate) fn new(config: &Config, calls: Arc<Calls>) -> Result<Self, StartError> {
         let client = Client::new(ClientSettings::default()).map_err(StartError::other)?;
         Ok(Self {
             client,
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
             health: Health::new(breaker(config)),
             permits: Permits::default(),
             entrance: Arc::new(Limit::new(config.server.limits.concurrency)),
             budgets: Arc::new(Budgets::new(budgets(config))),
             calls,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            background: Background::new(tasks.clone(), stop.clone()),
+            tasks,
+            stop,
             drain: Drain::new(drain(&config.server.listen)),
         })
     }

@@ -17,7 +17,8 @@ use subtle::ConstantTimeEq;
 
 use super::{Admin, Refusal, respond};
 use crate::gateway::StartError;
-use crate::server::{Drain, Peer};
+use crate::runtime::Runtime;
+use crate::server::Peer;
 
 /// Most bytes of an admin request.
 const BODY_LIMIT: usize = 1 << 20;
@@ -28,29 +29,35 @@ pub(crate) struct AdminDoor {
     admin: Admin,
     /// What must be shown; `None` on the socket, which only the daemon's own user can open.
     token: Option<Arc<str>>,
-    drain: Drain,
+    rt: Arc<Runtime>,
 }
 
 impl AdminDoor {
-    pub(crate) fn new(admin: Admin, token: Option<Arc<str>>, drain: Drain) -> Self {
-        Self {
-            admin,
-            token,
-            drain,
-        }
+    pub(crate) fn new(admin: Admin, token: Option<Arc<str>>, rt: Arc<Runtime>) -> Self {
+        Self { admin, token, rt }
     }
 
     pub(crate) async fn answer(self, request: Request<Incoming>, _: Peer) -> Response<Full<Bytes>> {
         let answer = match request.uri().path() {
             "/healthz" => text(StatusCode::OK, "ok\n"),
-            "/readyz" if self.drain.started() => {
-                text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-            }
-            "/readyz" => text(StatusCode::OK, "ready\n"),
+            "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
             _ => self.admin(request).await,
         };
         answer.map(Full::new)
+    }
+
+    /// Whether calls should be sent here, and which background tasks are down.
+    fn ready(&self) -> Response<Bytes> {
+        let problems = self.rt.background.problems();
+        let (status, word) = if self.rt.drain.started() {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining")
+        } else if !self.rt.background.is_whole() {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+        } else {
+            (StatusCode::OK, "ready")
+        };
+        text(status, format!("{word}\n{problems}"))
     }
 
     fn metrics(&self) -> Response<Bytes> {
