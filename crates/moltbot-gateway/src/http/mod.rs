@@ -7,9 +7,11 @@ mod read;
 mod respond;
 mod route;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use moltbot_types::call::CallParts;
@@ -86,7 +88,11 @@ impl Front {
                     dialect,
                     trail: &trail,
                 };
-                self.call(request, &peer, asked, &mut recording).await
+                let call = self.call(request, &peer, asked, &mut recording);
+                match AssertUnwindSafe(call).catch_unwind().await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(self.panicked()),
+                }
             }
             Ok(route) => self.list(&request, &peer, &route, &mut recording),
             Err(error) => Err(error),
@@ -102,6 +108,13 @@ impl Front {
             return respond::without_body(answer);
         }
         answer
+    }
+
+    /// A call panicked: its caller hears of it with the request's id, and all others hear nothing.
+    fn panicked(&self) -> CallError {
+        self.rt.calls.metrics().panicked();
+        let message = "an internal error ended this call; the log says more under its request id";
+        CallError::new(Kind::Internal, message)
     }
 
     /// The list of models, or one of it.
