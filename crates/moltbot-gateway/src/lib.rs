@@ -7,6 +7,7 @@ mod gateway;
 mod http;
 mod live;
 mod lock;
+mod names;
 mod record;
 mod runtime;
 pub mod server;

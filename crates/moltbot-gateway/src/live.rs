@@ -64,6 +64,7 @@ impl Live {
         let started = at_a_start(&loaded.config);
         let snapshot = Snapshot::build(1, loaded.config, key.as_deref(), &rt)?;
         rt.calls.metrics().declare(&snapshot.declared());
+        crate::names::look_up(&snapshot, &rt);
         let status = ConfigStatus {
             generation: 1,
             result: Reload::Applied.word().to_owned(),
@@ -193,6 +194,7 @@ impl Live {
                     generation = snapshot.generation,
                     "the configuration is in force"
                 );
+                crate::names::look_up(&snapshot, &self.rt);
                 self.now.store(Arc::new(snapshot));
                 Reload::Applied
             }
