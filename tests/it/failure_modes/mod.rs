@@ -79,6 +79,7 @@ fn limited(limits: &str, yaml: &str) -> Home {
 struct House {
     home: Home,
     daemon: Daemon,
+    client: reqwest::Client,
 }
 
 /// What a caller was told, to the last byte.
@@ -150,7 +151,11 @@ impl House {
 
     fn at(home: Home) -> Self {
         let daemon = home.start();
-        Self { home, daemon }
+        Self {
+            home,
+            daemon,
+            client: crate::client(),
+        }
     }
 
     /// Asks the model `m`.
@@ -158,8 +163,20 @@ impl House {
         self.post(&question("m", stream)).await
     }
 
+    /// The same; `then` is done once the head of the answer is there.
+    async fn ask_and(&self, stream: bool, then: impl FnOnce()) -> Told {
+        self.post_and(&question("m", stream), then).await
+    }
+
     async fn post(&self, body: &str) -> Told {
-        let answer = crate::chat(&self.daemon, body.to_owned()).await;
+        self.post_and(body, || {}).await
+    }
+
+    async fn post_and(&self, body: &str, then: impl FnOnce()) -> Told {
+        let post = self.client.post(self.daemon.url("/v1/chat/completions"));
+        let post = post.header("content-type", "application/json");
+        let answer = post.body(body.to_owned()).send().await.expect("an answer");
+        then();
         Told {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
@@ -174,7 +191,7 @@ impl House {
 
     async fn metrics(&self) -> String {
         let url = self.daemon.admin_url("/metrics");
-        let answer = crate::client().get(url).send().await.expect("an answer");
+        let answer = self.client.get(url).send().await.expect("an answer");
         answer.text().await.expect("text")
     }
 

@@ -34,12 +34,12 @@ const REJECTED: &str = "moltbot_config_reload_total{result=\"rejected\"}";
 
 #[tokio::test]
 async fn fm_62_an_invalid_file_is_rejected_whole_and_named_everywhere() {
-    let mut house = House::of(&word("one"));
+    let mut house = House::of(&word("alpha"));
     house
         .home
-        .configure(&format!("{}  - {{ name: n, modell: x }}\n", word("two")));
+        .configure(&format!("{}  - {{ name: n, modell: x }}\n", word("beta")));
     house.until_metric(REJECTED, 1.0).await;
-    assert!(house.ask(false).await.text.contains("one"));
+    assert!(house.ask(false).await.text.contains("alpha"));
     let status = house.home.ctl(&["status", "--output", "json"]).json();
     assert_eq!(status["config"]["result"], "rejected", "{status}");
     let problem = status["config"]["problems"][0].as_str().unwrap().to_owned();
@@ -63,9 +63,9 @@ async fn fm_63_a_stream_outlives_the_target_that_a_reload_takes_away() {
     let answer = crate::chat(&house.daemon, question("m", true)).await;
     let mut stream = answer.bytes_stream();
     let mut text = stream.next().await.unwrap().unwrap().to_vec();
-    house.home.configure(&word("two"));
+    house.home.configure(&word("beta"));
     house.home.ctl(&["config", "reload"]).done();
-    until_it_says(&house, "two").await;
+    until_it_says(&house, "beta").await;
     first.go_on();
     while let Some(piece) = stream.next().await {
         text.extend_from_slice(&piece.unwrap());
@@ -75,26 +75,26 @@ async fn fm_63_a_stream_outlives_the_target_that_a_reload_takes_away() {
 
 #[tokio::test]
 async fn fm_64_files_may_be_written_by_halves_renamed_linked_and_away_for_a_while() {
-    let house = House::of(&word("one"));
+    let house = House::of(&word("alpha"));
     let (file, path) = (
         "config/gateway.yaml",
         house.home.path("config/gateway.yaml"),
     );
     let text = house.home.read(file);
-    let saying = |new: &str| text.replace("one", new);
+    let saying = |new: &str| text.replace("alpha", new);
     // by halves
-    let two = saying("two");
-    let (half, rest) = two.split_at(two.len() - 20);
+    let whole = saying("beta");
+    let (half, rest) = whole.split_at(whole.len() - 20);
     fs::write(&path, half).unwrap();
     sleep(Duration::from_millis(100)).await;
     fs::write(&path, format!("{half}{rest}")).unwrap();
-    until_it_says(&house, "two").await;
+    until_it_says(&house, "beta").await;
     // by renaming, as editors do
-    house.home.write("config/.new", &saying("three"));
+    house.home.write("config/.new", &saying("gamma"));
     fs::rename(house.home.path("config/.new"), &path).unwrap();
-    until_it_says(&house, "three").await;
+    until_it_says(&house, "gamma").await;
     // by swapping a linked folder, as orchestrators do
-    for new in ["four", "five"] {
+    for new in ["delta", "epsilon"] {
         house
             .home
             .write(&format!("config/{new}/gateway.yaml"), &saying(new));
@@ -111,21 +111,21 @@ async fn fm_64_files_may_be_written_by_halves_renamed_linked_and_away_for_a_whil
     fs::remove_file(&path).unwrap();
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(2) {
-        assert!(house.ask(false).await.text.contains("five"));
+        assert!(house.ask(false).await.text.contains("epsilon"));
         sleep(Duration::from_millis(100)).await;
     }
-    fs::write(&path, saying("six")).unwrap();
-    until_it_says(&house, "six").await;
+    fs::write(&path, saying("zeta")).unwrap();
+    until_it_says(&house, "zeta").await;
     assert_eq!(house.metric(REJECTED).await, 0.0);
 }
 
 #[tokio::test]
 async fn fm_65_a_write_that_is_killed_leaves_the_old_file_or_the_new_one() {
-    let home = Home::with(&word("one"));
+    let home = Home::with(&word("alpha"));
     let path = home.path("config/gateway.yaml");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     let key = "models.m.params.text";
-    let whole: Vec<String> = ["two", "one"]
+    let whole: Vec<String> = ["beta", "alpha"]
         .into_iter()
         .map(|value| {
             home.ctl(&["config", "set", key, value]).done();
@@ -133,7 +133,7 @@ async fn fm_65_a_write_that_is_killed_leaves_the_old_file_or_the_new_one() {
         })
         .collect();
     for round in 0..30_u64 {
-        let value = if round % 2 == 0 { "two" } else { "one" };
+        let value = if round % 2 == 0 { "beta" } else { "alpha" };
         let mut ctl = home.command("moltctl");
         let mut child = ctl.args(["config", "set", key, value]).spawn().unwrap();
         sleep(Duration::from_millis(round)).await;
@@ -145,7 +145,7 @@ async fn fm_65_a_write_that_is_killed_leaves_the_old_file_or_the_new_one() {
         assert_eq!(mode & 0o777, 0o600);
     }
     // nothing that was left behind keeps the next one from working
-    home.ctl(&["config", "set", key, "three"]).done();
+    home.ctl(&["config", "set", key, "gamma"]).done();
     home.ctl(&["config", "rollback"]).done();
     assert!(whole.contains(&home.read("config/gateway.yaml")));
 }
@@ -221,7 +221,7 @@ const LOST: &str = "moltbot_log_lines_dropped_total";
 
 #[tokio::test]
 async fn fm_67_a_full_disk_costs_log_lines_which_are_counted_and_no_call() {
-    let mut house = House::of(&word("one"));
+    let mut house = House::of(&word("alpha"));
     let told = house.ask(false).await;
     house.line_of(&told);
     let daemon = i32::try_from(house.daemon.pid())
@@ -237,7 +237,7 @@ async fn fm_67_a_full_disk_costs_log_lines_which_are_counted_and_no_call() {
     may_write(Some(0));
     let calls = async {
         while house.metric(LOST).await < 10.0 {
-            assert!(house.ask(false).await.text.contains("one"));
+            assert!(house.ask(false).await.text.contains("alpha"));
         }
     };
     let counted = timeout(Duration::from_secs(10), calls).await;

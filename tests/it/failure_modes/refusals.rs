@@ -32,22 +32,13 @@ async fn fm_11_an_upstream_that_does_not_begin_is_left_and_its_connection_closed
 }
 
 #[tokio::test]
-async fn fm_11_a_call_is_too_slow_at_two_targets_at_most() {
-    let slow = || async { Upstream::does([vec![Do::Hang]]).await };
-    let targets = [slow().await, slow().await, slow().await];
-    let list: Vec<_> = targets
-        .iter()
-        .map(|target| format!("{{ url: \"{}\" }}", target.url()))
-        .collect();
-    let house = House::of(&format!(
-        "models:\n  - {{ name: m, targets: [{}], timeouts: {{ answer: 300ms, total: 20s }} }}\n",
-        list.join(", ")
-    ));
+async fn fm_11_a_target_that_is_alone_is_asked_once_more_and_no_oftener() {
+    let first = Upstream::does([vec![Do::Hang]]).await;
+    let house = House::of(&alone(&first.url(), "timeouts: { answer: 300ms }"));
     let told = house.ask(false).await;
     told.is_refused(504, "timeout");
     assert!(!told.header("retry-after").is_empty(), "{told:?}");
-    let asked: usize = targets.iter().map(Upstream::asked).sum();
-    assert_eq!(asked, 2);
+    assert_eq!(first.asked(), 2);
 }
 
 #[tokio::test]
@@ -112,11 +103,11 @@ async fn fm_14_a_connection_that_breaks_before_content_is_not_felt() {
 
 #[tokio::test]
 async fn fm_15_a_connection_that_breaks_after_content_is_told_and_not_spliced() {
-    for end in [vec![Do::Wait(Duration::from_millis(50)), Do::Reset], vec![]] {
-        let does = std::iter::once(Do::stream(HALF)).chain(end).collect();
-        let (first, second) = (Upstream::does([does]).await, good(true).await);
+    for end in [vec![Do::Reset], vec![]] {
+        let does = [Do::stream(HALF), Do::Pause].into_iter().chain(end);
+        let (first, second) = (Upstream::does([does.collect()]).await, good(true).await);
         let house = House::of(&pair(&first.url(), &second.url(), ""));
-        let told = house.ask(true).await;
+        let told = house.ask_and(true, || first.go_on()).await;
         told.is_cut("stream_cut");
         assert!(!told.text.contains("Hello"), "{told:?}");
         assert_eq!(second.asked(), 0);
