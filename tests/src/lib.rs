@@ -7,5 +7,5 @@ mod upstream;
 
 pub use daemon::Daemon;
 pub use home::{Home, Ran};
-pub use parts::{ModelServer, tools};
+pub use parts::{ModelServer, command, descendants, tools};
 pub use upstream::{Counts, Do, Recorded, Upstream};

@@ -83,6 +83,35 @@ impl Drop for ModelServer {
     }
 }
 
+/// The processes that descend from `pid` and run, each with its command, oldest first.
+pub fn descendants(pid: u32) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![pid];
+    while let Some(pid) = open.pop() {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+        for thread in threads.into_iter().flatten().flatten() {
+            let children = std::fs::read_to_string(thread.path().join("children"));
+            let children = children.unwrap_or_default();
+            open.extend(
+                children
+                    .split_ascii_whitespace()
+                    .flat_map(str::parse::<u32>),
+            );
+        }
+        found.extend(command(pid).map(|command| (pid, command)));
+    }
+    found.retain(|(found, _)| *found != pid);
+    found.sort_unstable();
+    found
+}
+
+/// The command of a process that runs; one that has ended has none, though nobody may have noticed yet.
+pub fn command(pid: u32) -> Option<String> {
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let command = String::from_utf8_lossy(&command).replace('\0', " ");
+    (!command.is_empty()).then_some(command)
+}
+
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -33,6 +33,8 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    // A guard of a model server is this program too; it goes no further.
+    moltbot_gateway::instance_guard();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,

@@ -21,6 +21,9 @@ use crate::lock::HomeLock;
 use crate::runtime::Runtime;
 use crate::server::{Listen, Server, ServerSettings};
 
+/// How long tasks may take to end; a model server alone has 5 s before it is killed.
+const TASKS_END: Duration = Duration::from_secs(12);
+
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -321,7 +324,7 @@ impl Gateway {
         }
         self.rt.stop.cancel();
         self.rt.tasks.close();
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.rt.tasks.wait()).await;
+        let _ = tokio::time::timeout(TASKS_END, self.rt.tasks.wait()).await;
         for path in [self.home.run_file(), self.home.admin_token_file()] {
             let _ = std::fs::remove_file(path);
         }

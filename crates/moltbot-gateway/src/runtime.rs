@@ -16,11 +16,14 @@ use crate::background::Background;
 use crate::caller::is_loopback;
 use crate::gateway::StartError;
 use crate::server::{Drain, DrainSettings};
+use crate::servers::Servers;
 
 /// What outlives a reload.
 pub(crate) struct Runtime {
     /// Connections to model servers.
     pub(crate) client: Client,
+    /// Model servers that the gateway runs itself.
+    pub(crate) servers: Servers,
     /// The health of all targets, by address, model and credential.
     pub(crate) health: Health,
     /// Calls at once, by target.
@@ -47,6 +50,7 @@ impl Runtime {
         Ok(Self {
             client,
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+            servers: Servers::default(),
             health: Health::new(breaker(config)),
             permits: Permits::default(),
             entrance: Arc::new(Limit::new(config.server.limits.concurrency)),

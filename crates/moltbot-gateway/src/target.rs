@@ -6,22 +6,28 @@ use http::StatusCode;
 use moltbot_auth::credential::{ApiKey, Missing, NoCredential, Placement};
 use moltbot_config::Config;
 use moltbot_config::config::{Auth, Model, Params, Provider, Role, Target};
-use moltbot_providers::{Builtin, Http, Script, TargetSpec};
+use moltbot_providers::instance::Replica;
+use moltbot_providers::{Builtin, Http, Script, SetupError, TargetSpec};
 use moltbot_router::health::HealthKey;
 use moltbot_router::table::RouteTarget;
 use moltbot_router::tier::{self, Place};
 use moltbot_router::times::Timeouts;
-use moltbot_types::{Credential, Next, TargetId};
+use moltbot_types::{Credential, TargetId};
 use moltbot_wire::openai::OPENAI;
 use serde_json::Value;
 
 use crate::gateway::StartError;
 use crate::runtime::Runtime;
+use crate::servers::{Running, Server};
 use crate::stack::{self, TargetSettings};
 
 /// The names of a model's targets.
 pub(crate) fn ids(model: &Model) -> impl Iterator<Item = TargetId> + '_ {
-    let count = model.targets.len().max(1);
+    let replicas = model
+        .instance
+        .as_ref()
+        .map_or(1, |instance| instance.replicas);
+    let count = model.targets.len().max(replicas);
     (0..count).map(|index| match model.targets.get(index) {
         Some(Target {
             name: Some(name), ..
@@ -37,57 +43,97 @@ pub(crate) fn all(
     rt: &Runtime,
 ) -> Result<Vec<RouteTarget>, StartError> {
     let credential = credential(&model.auth).map_err(StartError::other)?;
+    let ends = ends(model, rt).map_err(StartError::other)?;
+    let targets = ids(model).zip(&ends);
+    targets
+        .map(|(id, end)| target(model, id, end, &credential, config, rt))
+        .collect::<Result<_, _>>()
+        .map_err(StartError::other)
+}
+
+/// What stands at the end of a target's path.
+enum End<'a> {
+    Address(&'a Target),
+    Server(Arc<Running>, Replica),
+    Builtin(Option<&'a Target>),
+}
+
+/// The end of each target's path, in the order of [`ids`].
+fn ends<'a>(model: &'a Model, rt: &Runtime) -> Result<Vec<End<'a>>, SetupError> {
+    if let Some(instance) = &model.instance {
+        let running = rt.servers.of(&model.name, instance, rt)?;
+        let replicas = running.replicas().iter();
+        let server = |replica: &Replica| End::Server(Arc::clone(&running), replica.clone());
+        return Ok(replicas.map(server).collect());
+    }
+    let targets = model.targets.iter();
+    Ok(match model.provider {
+        Provider::OpenAi => targets.map(End::Address).collect(),
+        Provider::Builtin if model.targets.is_empty() => vec![End::Builtin(None)],
+        Provider::Builtin => targets.map(|at| End::Builtin(Some(at))).collect(),
+    })
+}
+
+fn target(
+    model: &Model,
+    id: TargetId,
+    end: &End<'_>,
+    credential: &Arc<dyn Credential>,
+    config: &Config,
+    rt: &Runtime,
+) -> Result<RouteTarget, SetupError> {
     let shown_as: Option<Arc<str>> = match &model.auth {
         Auth::None => None,
         _ => Some(credential.id().into()),
     };
-    ids(model)
-        .enumerate()
-        .map(|(index, id)| {
-            let at = model.targets.get(index);
-            let settings = TargetSettings {
-                id: id.clone(),
-                concurrency: model.concurrency,
-                queue_wait: config.server.limits.queue_wait,
-                timeouts: timeouts(model),
-            };
-            let service = match (model.provider, at) {
-                (Provider::OpenAi, Some(at)) => {
-                    let upstream = http(model, at, &id, &credential, config, rt)?;
-                    stack::target(&settings, upstream, rt)
-                }
-                _ => stack::target(&settings, builtin(model), rt),
-            };
-            Ok(RouteTarget {
-                place: at.map(place).unwrap_or_default(),
-                weight: at.map_or(1.0, |at| f64::from(at.weight)),
-                credential: shown_as.clone(),
-                health: rt.health.target(&HealthKey {
-                    address: at.map_or_else(|| Arc::from(id.as_str()), |at| Arc::from(&*at.url)),
-                    model: Arc::from(&*model.model),
-                    credential: shown_as.clone(),
-                }),
-                service,
-                id,
-            })
-        })
-        .collect()
+    let (at, address) = match end {
+        End::Address(at) | End::Builtin(Some(at)) => (Some(*at), Arc::from(&*at.url)),
+        End::Server(_, replica) => (None, replica.base_url().into()),
+        End::Builtin(None) => (None, Arc::from(id.as_str())),
+    };
+    let health = rt.health.target(&HealthKey {
+        address,
+        model: Arc::from(&*model.model),
+        credential: shown_as.clone(),
+    });
+    let settings = TargetSettings {
+        id: id.clone(),
+        concurrency: model.concurrency,
+        queue_wait: config.server.limits.queue_wait,
+        timeouts: timeouts(model),
+    };
+    let spec = |url: &str| spec(model, url, &id, credential, config);
+    let service = match end {
+        End::Address(at) => {
+            let http = Http::new(spec(&at.url), rt.client.clone())?;
+            stack::target(&settings, http, rt)
+        }
+        End::Server(running, replica) => {
+            let spec = spec(&replica.base_url());
+            let server = Server::new(running, replica, spec, Arc::clone(&health), rt)?;
+            stack::target(&settings, server, rt)
+        }
+        End::Builtin(_) => stack::target(&settings, builtin(model), rt),
+    };
+    Ok(RouteTarget {
+        place: at.map(place).unwrap_or_default(),
+        weight: at.map_or(1.0, |at| f64::from(at.weight)),
+        credential: shown_as,
+        health,
+        service,
+        id,
+    })
 }
 
-fn http(
+/// What a target over HTTP is asked, and within which limits.
+fn spec(
     model: &Model,
-    at: &Target,
+    url: &str,
     id: &TargetId,
     credential: &Arc<dyn Credential>,
     config: &Config,
-    rt: &Runtime,
-) -> Result<impl Next, StartError> {
-    let mut spec = TargetSpec::new(
-        model.name.as_str(),
-        at.url.as_str(),
-        &OPENAI,
-        Arc::clone(credential),
-    );
+) -> TargetSpec {
+    let mut spec = TargetSpec::new(model.name.as_str(), url, &OPENAI, Arc::clone(credential));
     spec.id = id.clone();
     spec.upstream_model = model.model.clone();
     spec.defaults = defaults(&model.params);
@@ -97,7 +143,7 @@ fn http(
     let limits = &config.server.limits;
     spec.reply_limit = usize::try_from(limits.reply).unwrap_or(usize::MAX);
     spec.event_limit = usize::try_from(limits.event).unwrap_or(usize::MAX);
-    Http::new(spec, rt.client.clone()).map_err(StartError::other)
+    spec
 }
 
 /// Fields that calls get where they set none, as JSON text.

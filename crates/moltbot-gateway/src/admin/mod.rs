@@ -7,6 +7,7 @@
 mod config;
 mod listener;
 mod models;
+mod probe;
 mod status;
 
 use std::sync::Arc;

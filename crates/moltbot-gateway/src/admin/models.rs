@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::HeaderMap;
 use moltbot_config::config::{Model, ModelKind, Provider};
 use moltbot_telemetry::{Telemetry, TelemetrySettings};
-use moltbot_types::call::CallParts;
-use moltbot_types::{Body, Call, Caller, Dialect, Next, Operation, Reply, RequestId, Trail};
-use moltbot_wire::openai::OPENAI;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
+use super::probe::probe;
 use super::{Admin, Answer, Refusal, json};
-use crate::live;
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
+use crate::{live, target};
 
 /// The body of `POST models/NAME/switch`.
 #[derive(Deserialize)]
@@ -55,7 +50,7 @@ impl Admin {
                 Provider::Builtin => "builtin",
             },
             "model": model.model,
-            "targets": model.targets.iter().map(|target| &target.url).collect::<Vec<_>>(),
+            "targets": addresses(model),
             "fallback": model.fallback,
             "switch_to": model.switch_to,
             "status": status,
@@ -99,50 +94,34 @@ impl Admin {
     pub(super) async fn model_test(&self, name: &str) -> Answer {
         let snapshot = match &self.daemon {
             Some(daemon) => daemon.live.snapshot(),
-            None => Arc::new(self.build()?),
+            None => Arc::new(self.build(name)?),
         };
         let model = snapshot.config.model(name).ok_or_else(|| unknown(name))?;
-        let (operation, mut body) = match model.kind {
-            ModelKind::Embedding => (Operation::Embed, json!({ "input": "Hello" })),
-            _ => (
-                Operation::Chat,
-                json!({ "messages": [{ "role": "user", "content": "Say hello." }], "max_tokens": 16 }),
-            ),
-        };
-        body["model"] = name.into();
-        let body = Bytes::from(body.to_string());
-        let failed = |error: moltbot_types::CallError| Refusal::failed(error.to_string());
-        let trail = Arc::new(Trail::default());
-        let call = Call::new(CallParts {
-            id: RequestId::new(),
-            caller: Caller::anonymous(),
-            head: OPENAI.peek(operation, &body).map_err(failed)?,
-            body,
-            dialect: &OPENAI,
-            headers: HeaderMap::new(),
-            query: None,
-            begun: Instant::now(),
-            deadline: None,
-            trail: Arc::clone(&trail),
-        });
-        let begun = call.begun;
-        let reply = snapshot.path().call(call).await.map_err(failed)?;
-        let tried = trail.with(Clone::clone);
-        let served = tried.served.as_ref();
+        let probed = probe(&snapshot, model, 16).await;
+        let answer = probed.answer;
+        let answer = answer.map_err(|error| Refusal::failed(error.to_string()))?;
+        let served = probed.tried.served.as_ref();
         json(&json!({
             "ok": true,
             "served": served.map(|served| served.model.as_str()),
             "target": served.map(|served| served.target.as_str()),
-            "attempts": tried.attempts.len(),
-            "ms": u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "answer": text(reply),
+            "attempts": probed.tried.attempts.len(),
+            "ms": u64::try_from(probed.took.as_millis()).unwrap_or(u64::MAX),
+            "answer": answer,
         }))
     }
 
-    /// The snapshot of the files, with the daemon down.
-    fn build(&self) -> Result<Snapshot, Refusal> {
+    /// The snapshot of the files, with the daemon down, to ask that model.
+    fn build(&self, name: &str) -> Result<Snapshot, Refusal> {
         let failed = |error: crate::gateway::StartError| Refusal::failed(error.to_string());
-        let loaded = self.load()?;
+        let mut loaded = self.load()?;
+        let model = loaded.config.model(name).ok_or_else(|| unknown(name))?;
+        if model.instance.is_some() {
+            return Err(Refusal::needs_daemon());
+        }
+        // Their servers run with the daemon alone.
+        let models = &mut loaded.config.models;
+        models.retain(|model| model.instance.is_none());
         let key = live::caller_key(&self.home).map_err(failed)?;
         // The call is told of in the home's own log, as any other.
         let mut settings = TelemetrySettings::default();
@@ -154,24 +133,15 @@ impl Admin {
     }
 }
 
-/// What an answer says, as far as a line shows it.
-fn text(reply: Reply) -> String {
-    let (_, _, body, mut holds) = reply.into_parts();
-    holds.end(&moltbot_types::Ending::Complete);
-    let Body::Whole(body) = body else {
-        return String::new();
-    };
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    match body["choices"][0]["message"]["content"].as_str() {
-        Some(text) => text.trim().to_owned(),
-        None => match body["data"][0]["embedding"].as_array() {
-            Some(vector) => format!("a vector of {} numbers", vector.len()),
-            None => String::new(),
-        },
+/// Where a model is answered, as `model show` tells it; servers of our own have no lasting address.
+fn addresses(model: &Model) -> Vec<String> {
+    match model.instance {
+        Some(_) => target::ids(model).map(|id| id.to_string()).collect(),
+        None => model.targets.iter().map(|at| at.url.clone()).collect(),
     }
 }
 
-fn unknown(name: &str) -> Refusal {
+pub(super) fn unknown(name: &str) -> Refusal {
     Refusal::missing(format!(
         "there is no model `{name}`; `moltctl model list` names those there are"
     ))

@@ -26,16 +26,16 @@ where
     let mut tell = |line: &str| {
         let Some(left_out) = rate.admit() else { return };
         if left_out > 0 {
-            warn!(target: "instance", model, replica, stream, "{left_out} lines were left out");
+            warn!(target: "moltbot::instance", model, replica, stream, "{left_out} lines were left out");
         }
-        info!(target: "instance", model, replica, stream, "{line}");
+        info!(target: "moltbot::instance", model, replica, stream, "{line}");
     };
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
         lines.push(&chunk[..read], &mut tell);
     }
     lines.end(&mut tell);
     if rate.left_out > 0 {
-        warn!(target: "instance", model, replica, stream, "{} lines were left out", rate.left_out);
+        warn!(target: "moltbot::instance", model, replica, stream, "{} lines were left out", rate.left_out);
     }
 }
 

@@ -198,7 +198,7 @@ impl Supervisor {
             None => {
                 let address = self.publish.borrow().address;
                 let (model, replica) = (&self.settings.name, self.replica);
-                info!(target: "instance", model, replica, %address, "the instance is ready");
+                info!(target: "moltbot::instance", model, replica, %address, "the instance is ready");
             }
         }
     }
@@ -214,6 +214,6 @@ impl Supervisor {
 
     fn warn(&self, reason: &str) {
         let (model, replica) = (&self.settings.name, self.replica);
-        warn!(target: "instance", model, replica, "the instance is not ready: {reason}");
+        warn!(target: "moltbot::instance", model, replica, "the instance is not ready: {reason}");
     }
 }
