@@ -38,18 +38,18 @@ pub(crate) struct Runtime {
     pub(crate) tasks: TaskTracker,
     /// Background tasks end.
     pub(crate) stop: CancellationToken,
+    /// Background tasks, and how they are.
+    pub(crate) background: Background,
     /// What is in flight, and how far the end has come.
     pub(crate) drain: Drain,
 }
-    /// Background tasks, and how they are.
-    pub(crate) background: Background,
 
 impl Runtime {
     pub(crate) fn new(config: &Config, calls: Arc<Calls>) -> Result<Self, StartError> {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let client = Client::new(ClientSettings::default()).map_err(StartError::other)?;
         Ok(Self {
             client,
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
             servers: Servers::default(),
             health: Health::new(breaker(config)),
             permits: Permits::default(),
