@@ -257,7 +257,7 @@ async fn while_all_rest_the_fallback_answers_without_an_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_prompt_that_does_not_fit_goes_to_the_models_named_for_that_alone() {
+async fn fm_30_a_prompt_that_does_not_fit_goes_to_the_models_named_for_that_alone() {
     let kinds = [Kind::ContextWindow, Kind::ContentPolicy];
     for kind in kinds {
         let targets = || {

@@ -101,7 +101,7 @@ fn old_files_go_and_foreign_ones_stay() {
 }
 
 #[test]
-fn a_full_buffer_drops_lines_and_counts_them() {
+fn fm_67_a_full_buffer_drops_lines_and_counts_them() {
     let log = Log::new(Level::Info, 200, Time::at(NOON).clock());
     for _ in 0..10 {
         say(&log, "a line of some length, so that few of them fit");
@@ -154,7 +154,7 @@ fn a_line_that_a_crash_cut_stands_alone() {
 }
 
 #[test]
-fn a_disk_that_refuses_costs_lines_and_one_warning_when_it_recovers() {
+fn fm_67_a_disk_that_refuses_costs_lines_and_one_warning_when_it_recovers() {
     let dir = tempfile::tempdir().unwrap();
     let logs = dir.path().join("logs");
     let (log, writer) = LogWriter::start_with(settings(&logs), Time::at(NOON).clock()).unwrap();

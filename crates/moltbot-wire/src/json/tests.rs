@@ -11,7 +11,7 @@ fn whole(text: &[u8]) -> Result<(), Broken> {
 }
 
 #[test]
-fn deep_nesting_is_refused_where_it_becomes_too_deep() {
+fn fm_50_deep_nesting_is_refused_where_it_becomes_too_deep() {
     let fits = format!("{}1{}", "[".repeat(512), "]".repeat(512));
     assert_eq!(whole(fits.as_bytes()), Ok(()));
     let deep = "{\"a\":".repeat(10_000);

@@ -43,7 +43,7 @@ fn broken_json_is_told_with_its_place() {
 }
 
 #[test]
-fn a_key_given_twice_is_refused_by_name() {
+fn fm_50_a_key_given_twice_is_refused_by_name() {
     for body in [
         r#"{"model":"a","x":1,"model":"b"}"#.to_owned(),
         r#"{"model":"a","mod\u0065l":"b"}"#.to_owned(),

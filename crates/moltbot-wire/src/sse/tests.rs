@@ -37,7 +37,7 @@ fn cut_all<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Vec
 }
 
 #[test]
-fn frames_are_the_same_under_every_split_into_three() {
+fn fm_40_frames_are_the_same_under_every_split_into_three() {
     for (stream, frames) in STREAMS {
         let bytes = stream.as_bytes();
         for a in 0..=bytes.len() {

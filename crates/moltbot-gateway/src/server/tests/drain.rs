@@ -7,7 +7,7 @@ use super::client::{Running, drain_settings, get, settings};
 use crate::server::DrainSettings;
 
 #[tokio::test]
-async fn a_drain_waits_for_a_body_and_not_for_its_handler() {
+async fn fm_73_a_drain_waits_for_a_body_and_not_for_its_handler() {
     let server = Running::start(settings()).await;
     let mut client = server.connect().await;
     client.send(&get("/two")).await;
@@ -61,7 +61,7 @@ async fn while_the_window_is_open_answers_ask_for_the_end_of_the_connection() {
 }
 
 #[tokio::test]
-async fn calls_are_asked_to_end_before_streams_and_the_rest_is_cut() {
+async fn fm_73_calls_are_asked_to_end_before_streams_and_the_rest_is_cut() {
     let short = DrainSettings {
         window: Duration::ZERO,
         calls: Duration::from_millis(100),
@@ -88,7 +88,7 @@ async fn calls_are_asked_to_end_before_streams_and_the_rest_is_cut() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_a_drain_at_once() {
+async fn fm_73_a_second_signal_ends_a_drain_at_once() {
     let server = Running::start_with(settings(), DrainSettings::default()).await;
     let mut client = server.connect().await;
     client.send(&get("/never")).await;

@@ -35,7 +35,7 @@ async fn at_the_limit_of_connections_a_new_one_waits_for_a_place() {
 }
 
 #[tokio::test]
-async fn at_the_limit_of_connections_an_idle_one_makes_room() {
+async fn fm_46_at_the_limit_of_connections_an_idle_one_makes_room() {
     let patient = ServerSettings {
         connections: 1,
         keep_alive: Duration::from_secs(60),

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use super::client::{Running, get, settings};
 
 #[tokio::test]
-async fn a_panic_in_the_handler_is_a_500_for_its_own_client_only() {
+async fn fm_76_a_panic_in_the_handler_is_a_500_for_its_own_client_only() {
     let server = Running::start(settings()).await;
     let mut other = server.connect().await;
     other.send(&get("/stream")).await;
@@ -22,7 +22,7 @@ async fn a_panic_in_the_handler_is_a_500_for_its_own_client_only() {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_body_never_looks_like_a_whole_answer() {
+async fn fm_76_a_panic_in_a_body_never_looks_like_a_whole_answer() {
     let server = Running::start(settings()).await;
     let mut client = server.connect().await;
     client.send(&get("/panics-later")).await;

@@ -8,7 +8,7 @@ async fn answer(request: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_can_be_read_in_two_ways_is_refused_with_400() {
+async fn fm_51_what_can_be_read_in_two_ways_is_refused_with_400() {
     let post = "POST / HTTP/1.1\r\nhost: x\r\n";
     for request in [
         format!("{post}content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
@@ -90,7 +90,7 @@ async fn a_head_in_small_pieces_is_read_like_one_in_one_piece() {
 }
 
 #[tokio::test]
-async fn too_much_of_a_head_gets_its_own_status() {
+async fn fm_47_too_much_of_a_head_gets_its_own_status() {
     let long = "a".repeat(9000);
     let huge = "a".repeat(40_000);
     for (request, status) in [

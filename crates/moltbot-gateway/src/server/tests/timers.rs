@@ -19,7 +19,7 @@ fn short() -> ServerSettings {
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_closed() {
+async fn fm_46_a_silent_connection_is_closed() {
     for http2 in [true, false] {
         let server = Running::start(ServerSettings { http2, ..short() }).await;
         assert_eq!(server.connect().await.rest().await, "");
@@ -27,7 +27,7 @@ async fn a_silent_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn a_head_that_dribbles_is_answered_with_408() {
+async fn fm_46_a_head_that_dribbles_is_answered_with_408() {
     let server = Running::start(short()).await;
     let mut client = server.connect().await;
     let begun = Instant::now();
@@ -44,7 +44,7 @@ async fn a_head_that_dribbles_is_answered_with_408() {
 }
 
 #[tokio::test]
-async fn a_body_that_dribbles_ends_with_an_error_for_the_handler() {
+async fn fm_46_a_body_that_dribbles_ends_with_an_error_for_the_handler() {
     let server = Running::start(short()).await;
     let mut client = server.connect().await;
     client
@@ -69,7 +69,7 @@ async fn a_slow_answer_is_no_fault_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_client_that_stops_reading_is_cut() {
+async fn fm_45_a_client_that_stops_reading_is_cut() {
     let server = Running::start(short()).await;
     let mut client = server.connect().await;
     client.send(&get("/endless")).await;

@@ -12,7 +12,7 @@ fn three() -> (Health, [Arc<TargetHealth>; 3]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_refused_rests_all_its_targets_for_a_quarter_of_an_hour() {
+async fn fm_29_one_that_is_refused_rests_all_its_targets_for_a_quarter_of_an_hour() {
     let (_health, [a, b, other]) = three();
     fails(&a, &error(Kind::UpstreamAuth, Retry::Elsewhere));
     for target in [&a, &b] {
@@ -24,7 +24,7 @@ async fn one_that_is_refused_rests_all_its_targets_for_a_quarter_of_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_without_money_rests_until_the_stated_reset() {
+async fn fm_21_one_without_money_rests_until_the_stated_reset() {
     let (_health, [a, b, _]) = three();
     let broke = error(Kind::UpstreamMoney, Retry::Elsewhere);
     fails(&a, &broke.retry_after(Duration::from_secs(3600)));

@@ -22,7 +22,7 @@ async fn limits_are_not_counted_as_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_hint_the_pause_doubles_up_to_a_minute() {
+async fn fm_19_without_a_hint_the_pause_doubles_up_to_a_minute() {
     let target = target();
     for expected in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
         fails(&target, &unhinted());
@@ -45,7 +45,7 @@ async fn calls_that_met_the_same_limit_lengthen_the_pause_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_asks_for_a_rest_gets_it_and_counts_for_the_ratio() {
+async fn fm_24_a_failure_that_asks_for_a_rest_gets_it_and_counts_for_the_ratio() {
     let target = target();
     let busy = error(Kind::Unavailable, Retry::After(Duration::from_secs(1)));
     for _ in 0..19 {

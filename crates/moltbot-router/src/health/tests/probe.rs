@@ -11,7 +11,7 @@ async fn one_call_probes_after_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_probe_gives_its_permit_back_and_decides_nothing() {
+async fn fm_58_a_cancelled_probe_gives_its_permit_back_and_decides_nothing() {
     let target = target();
     eject(&target);
     rested(&target).await;
@@ -31,7 +31,7 @@ async fn a_fault_of_the_probes_caller_decides_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answered_probe_starts_the_target_slowly() {
+async fn fm_59_an_answered_probe_starts_the_target_slowly() {
     let target = target();
     eject(&target);
     rested(&target).await;
@@ -47,7 +47,7 @@ async fn an_answered_probe_starts_the_target_slowly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_probe_lengthens_the_rest_each_time_up_to_the_longest() {
+async fn fm_59_a_failed_probe_lengthens_the_rest_each_time_up_to_the_longest() {
     let target = target();
     eject(&target);
     for n in 2..5 {
@@ -63,7 +63,7 @@ async fn a_failed_probe_lengthens_the_rest_each_time_up_to_the_longest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_fails_the_probe() {
+async fn fm_58_a_rate_limit_fails_the_probe() {
     let target = target();
     eject(&target);
     rested(&target).await;
@@ -73,7 +73,7 @@ async fn a_rate_limit_fails_the_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ejections_are_forgotten_one_by_one_while_it_is_healthy() {
+async fn fm_59_ejections_are_forgotten_one_by_one_while_it_is_healthy() {
     for (healthy, next) in [(1.0, 4.0), (31.0, 3.0), (61.0, 2.0), (1000.0, 1.0)] {
         let target = target();
         eject(&target);

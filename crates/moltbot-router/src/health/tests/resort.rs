@@ -22,7 +22,7 @@ async fn all_rest() -> Vec<Arc<TargetHealth>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_one_that_is_due_first_is_tried_once_each_first_rest() {
+async fn fm_57_the_one_that_is_due_first_is_tried_once_each_first_rest() {
     let targets = all_rest().await;
     assert!(tries(&targets).is_err());
     pass(5.0).await;

@@ -123,7 +123,7 @@ fn comments_and_empty_events_are_signs_of_life() {
 }
 
 #[test]
-fn an_end_without_its_marker_gets_it_once() {
+fn fm_36_an_end_without_its_marker_gets_it_once() {
     let ended = [text("a"), stop()].concat();
     for stream in [ended.clone(), format!("{ended}{DONE_TEXT}")] {
         let seen = play([stream.as_bytes()]);
@@ -146,7 +146,7 @@ fn the_marker_after_content_is_an_end_and_alone_it_is_none() {
 }
 
 #[test]
-fn a_stream_without_an_end_never_looks_complete() {
+fn fm_36_a_stream_without_an_end_never_looks_complete() {
     for stream in [
         String::new(),
         text("a"),
@@ -186,7 +186,7 @@ fn a_last_event_without_its_blank_line_counts() {
 }
 
 #[test]
-fn three_broken_events_are_left_out_and_the_fourth_cuts() {
+fn fm_35_three_broken_events_are_left_out_and_the_fourth_cuts() {
     let broken = "data: {\"choices\":[{\"delta\n\n";
     let stream = |count| {
         let mut all = text("a");
@@ -236,7 +236,7 @@ fn nothing_that_follows_a_failure_makes_it_an_end() {
 }
 
 #[test]
-fn usage_is_read_wherever_it_stands_and_nonsense_is_not() {
+fn fm_41_usage_is_read_wherever_it_stands_and_nonsense_is_not() {
     let told = |event: &str| play([format!("data: {event}\n\n").as_bytes()]).usage;
     let want = Some(Usage {
         input: 3,
@@ -278,7 +278,7 @@ fn a_likeness_is_no_licence_for_broken_text() {
 }
 
 #[test]
-fn an_event_over_the_limit_cuts() {
+fn fm_38_an_event_over_the_limit_cuts() {
     let seen = play([text(&"x".repeat(5000)).as_bytes()]);
     assert!(seen.cut.unwrap().contains("4096 bytes"));
 }
@@ -292,7 +292,7 @@ fn good_frames_are_a_slice_of_their_piece() {
 
 proptest! {
     #[test]
-    fn the_pieces_a_stream_arrives_in_change_nothing(
+    fn fm_40_the_pieces_a_stream_arrives_in_change_nothing(
         events in prop::collection::vec(
             prop_oneof![
                 "[a-z é]{0,5}".prop_map(|it| text(&it)),
