@@ -25,7 +25,7 @@ use crate::server::{Drain, DrainSettings, HangUp, Listen, Peer, Server, ServerSe
 type Answer = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
 
 /// Longer than anything here should take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Nothing is cut for being slow, for the machine may be.
 pub(super) fn settings() -> ServerSettings {
