@@ -142,43 +142,37 @@ impl Recording {
     }
 }
 
-impl Hold for Recording {
-    fn end(&mut self, ending: &Ending, usage: Option<Usage>) {
-        let word = match ending {
-            Ending::Complete => None,
-            Ending::Cut { kind, message } => {
-                let error = CallError::new(*kind, message.clone());
-                self.0.error = Some((error.word(), message.clone()));
-                Some((Outcome::of(*kind), error.word()))
-            }
-            Ending::Cancelled => {
-                self.left();
-                Some((Outcome::Cancelled, "cancelled"))
-            }
-        };
-        if let Some((outcome, word)) = word
-            && self.0.error.is_some()
-        {
-            self.0.trail.amend(outcome, word);
+impl Recording {
+    /// A good answer broke off. An error that the caller was told before stays what it was.
+    fn broke(&mut self, error: &CallError) {
+        if self.0.error.is_none() {
+            self.0.trail.amend(Outcome::of(error.kind()), error.word());
+            self.0.error = Some((error.word(), error.chain()));
         }
-        self.settle(usage);
     }
 }
 
-impl Recording {
-    fn left(&mut self) {
-        if self.0.error.is_none() {
-            let error = CallError::new(Kind::Cancelled, "the caller left before the end");
-            self.0.error = Some((error.word(), error.chain()));
+impl Hold for Recording {
+    fn end(&mut self, ending: &Ending, usage: Option<Usage>) {
+        match ending {
+            Ending::Complete => {}
+            Ending::Cut { kind, message } => self.broke(&CallError::new(*kind, message.clone())),
+            Ending::Cancelled => self.broke(&left()),
         }
+        self.settle(usage);
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
         if !self.0.settled {
-            self.left();
+            let left = left();
+            self.0.error.get_or_insert((left.word(), left.chain()));
             self.settle(None);
         }
     }
+}
+
+fn left() -> CallError {
+    CallError::new(Kind::Cancelled, "the caller left before the end")
 }
