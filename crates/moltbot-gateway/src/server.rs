@@ -10,6 +10,7 @@ mod connection;
 mod drain;
 mod exchange;
 mod guard;
+mod last;
 mod listen;
 mod refusal;
 mod strict;
@@ -29,7 +30,7 @@ use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 pub use self::drain::{Drain, DrainSettings};
-pub use self::exchange::HangUp;
+pub use self::last::HangUp;
 pub use self::listen::{BindError, Listen};
 
 use self::accept::Acceptor;

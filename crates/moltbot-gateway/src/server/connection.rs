@@ -13,12 +13,13 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::task::TaskTracker;
 
 use super::drain::{Drain, Stage};
 use super::exchange::{Conn, Exchange};
 use super::guard::IoGuard;
+use super::last::Wire;
 use super::{BoxError, OnPanic, Peer, ServerSettings};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -68,7 +69,7 @@ impl Protocols {
         on_panic: OnPanic,
         drain: Drain,
     ) where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Wire,
         H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes> + Send + 'static,

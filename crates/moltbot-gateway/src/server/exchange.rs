@@ -17,6 +17,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::drain::{Drain, Stage};
+use super::last::HangUp;
 use super::refusal::Refusal;
 use super::strict::HeadLimits;
 use super::{BoxError, OnPanic, Peer};
@@ -30,25 +31,10 @@ pub(super) struct Conn {
     begun: AtomicU32,
     /// The connection is old: it should end with its present answers.
     retire: AtomicBool,
+    /// The end of its last answer is being written.
+    last: AtomicBool,
     /// Set once; the guard then lets [`REFUSED`] through to have it answered in its turn.
     refusal: OnceLock<Refusal>,
-}
-
-/// Ends an HTTP/1 connection with the answer that bears it in its extensions. HTTP/2 ends the stream alone.
-///
-/// A body tells it that it is not what the client waits for; the bytes that it gave are sent all the same.
-#[derive(Clone, Debug, Default)]
-pub struct HangUp(Arc<AtomicBool>);
-
-impl HangUp {
-    /// The connection ends once this answer has been sent.
-    pub fn tell(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn told(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// The method of the request that stands in for a refused one.
@@ -73,6 +59,7 @@ impl Conn {
             in_flight: AtomicU32::new(0),
             begun: AtomicU32::new(0),
             retire: AtomicBool::new(false),
+            last: AtomicBool::new(false),
             refusal: OnceLock::new(),
         }
     }
@@ -91,6 +78,16 @@ impl Conn {
 
     pub(super) fn retiring(&self) -> bool {
         self.retire.load(Ordering::Relaxed)
+    }
+
+    /// What is written from now on is the end of the last answer.
+    fn say_the_last(&self) {
+        self.last.store(true, Ordering::Relaxed);
+        self.retire();
+    }
+
+    pub(super) fn says_the_last(&self) -> bool {
+        self.last.load(Ordering::Relaxed)
     }
 
     /// The first refusal counts.
@@ -218,7 +215,7 @@ where
                 match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
                     Ok(polled) => {
                         if hang_up.as_ref().is_some_and(HangUp::told) {
-                            ticket.0.retire();
+                            ticket.0.say_the_last();
                         }
                         polled.map_err(Into::into)
                     }

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::exchange::{Conn, REFUSED_HEAD};
+use super::last::Wire;
 use super::refusal::Refusal;
 use super::strict::{Cleared, HeadLimits, Scan};
 use super::timer::Timer;
@@ -58,6 +59,8 @@ pub(super) struct IoGuard<S> {
     /// When the client must have taken some of the bytes that wait for it.
     write_due: Option<Instant>,
     linger: Option<(usize, Instant)>,
+    /// What is written waits for the end.
+    holding: bool,
 }
 
 /// What a read waits for.
@@ -89,7 +92,7 @@ struct BodyPace {
     bytes: u64,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> IoGuard<S> {
+impl<S: Wire> IoGuard<S> {
     /// Guards an HTTP/1 connection. `first` was read from it already.
     pub(super) fn http1(
         io: S,
@@ -131,6 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoGuard<S> {
             body: BodyPace::default(),
             write_due: None,
             linger: None,
+            holding: false,
         }
     }
 
@@ -238,6 +242,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoGuard<S> {
         }
     }
 
+    fn before_writing(&mut self) {
+        if self.conn.says_the_last() && !self.holding {
+            self.holding = true;
+            self.io.hold_for_the_end();
+        }
+    }
+
     /// What a write that made progress or has to wait means for its deadline.
     fn wrote<T>(
         &mut self,
@@ -265,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoGuard<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for IoGuard<S> {
+impl<S: Wire> AsyncRead for IoGuard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -311,13 +322,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for IoGuard<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for IoGuard<S> {
+impl<S: Wire> AsyncWrite for IoGuard<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.before_writing();
         let polled = Pin::new(&mut this.io).poll_write(cx, bytes);
         this.wrote(polled, cx)
     }
@@ -328,6 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for IoGuard<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.before_writing();
         let polled = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
         this.wrote(polled, cx)
     }

@@ -152,6 +152,12 @@ impl Client {
         String::from_utf8(found).unwrap()
     }
 
+    /// Whether the server's end has arrived, without waiting for it.
+    pub(super) fn has_ended(&self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        matches!(recv(&self.0, &mut [0; 1], RecvFlags::DONTWAIT), Ok((0, _)))
+    }
+
     /// Everything until the server closes.
     pub(super) async fn rest(&mut self) -> String {
         let mut found = Vec::new();

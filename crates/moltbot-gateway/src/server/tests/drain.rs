@@ -41,7 +41,7 @@ async fn fm_73_a_drain_waits_for_a_body_and_not_for_its_handler() {
 }
 
 #[tokio::test]
-async fn while_the_window_is_open_answers_ask_for_the_end_of_the_connection() {
+async fn fm_73_while_the_window_is_open_answers_ask_for_the_end_of_the_connection() {
     let slow = DrainSettings {
         window: Duration::from_millis(300),
         ..drain_settings()
