@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::expand::trim;
+
 /// A folder with the files of one MoltBot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
@@ -87,6 +89,18 @@ impl Home {
     /// `config/key`: the key that callers show, made by `init`; mode 0600.
     pub fn key_file(&self) -> PathBuf {
         self.root.join("config/key")
+    }
+
+    /// The key in that file, without the BOM and blanks that editors leave; `None` where there is no file.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn key(&self) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.key_file()) {
+            Ok(key) => Ok(Some(trim(&key).to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// `config/.versions/`: the last versions of `gateway.yaml`.

@@ -157,9 +157,11 @@ fn secret(written: &str, references: &References<'_>) -> Result<SecretString, Fa
     if key.is_empty() {
         return Err(Failed::Missing("it is empty".to_owned()));
     }
-    if key.chars().any(char::is_control) {
+    // what no header can carry
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Failed::Broken(
-            "the secret holds a control character, such as a line break; it must be one line"
+            "the secret holds a control character, such as a line break, a blank or a non-ASCII one; it must be \
+             one word"
                 .to_owned(),
         ));
     }

@@ -259,18 +259,10 @@ fn print(loaded: &Loaded, key: Option<&str>) -> String {
 
 /// The key for callers that `moltctl init` wrote; `None` where there is none.
 pub(crate) fn caller_key(home: &Home) -> Result<Option<String>, StartError> {
-    let path = home.key_file();
-    match std::fs::read_to_string(&path) {
-        Ok(key) => {
-            let key = key.strip_prefix('\u{feff}').unwrap_or(&key);
-            Ok(Some(key.trim().to_owned()))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StartError::config(format!(
-            "{} can't be read: {error}",
-            path.display()
-        ))),
-    }
+    home.key().map_err(|error| {
+        let path = home.key_file();
+        StartError::config(format!("{} can't be read: {error}", path.display()))
+    })
 }
 
 /// What a person should know, although it keeps nothing from being in force.

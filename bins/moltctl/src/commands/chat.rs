@@ -79,9 +79,7 @@ impl Chat {
         let listen = bound["listen"].as_str().ok_or_else(down)?.to_owned();
         let key = match std::env::var("MOLTBOT_KEY") {
             Ok(key) => Some(key),
-            Err(_) => std::fs::read_to_string(home.key_file())
-                .ok()
-                .map(|key| key.trim().to_owned()),
+            Err(_) => home.key().ok().flatten(),
         };
         let mut chat = Self {
             listen,

@@ -199,20 +199,20 @@ async fn fm_66_a_rotated_secret_is_in_force() {
     put(&home.gateway_file(), yaml);
     put(
         &home.auth_file(),
-        r#"{"b": {"type": "api_key", "key": "old b"}}"#,
+        r#"{"b": {"type": "api_key", "key": "old-b"}}"#,
     );
-    put(&dir.path().join("secret"), "old a\n");
+    put(&dir.path().join("secret"), "old-a\n");
     let overrides = Overrides::default();
     let before = load(&home, &overrides).unwrap();
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut watch = Watch::new(before.watched.clone(), &tracker, stop);
 
     for (path, text, keys) in [
-        (dir.path().join("secret"), "new a\n", ["new a", "old b"]),
+        (dir.path().join("secret"), "new-a\n", ["new-a", "old-b"]),
         (
             home.auth_file(),
-            r#"{"b": {"type": "api_key", "key": "new b"}}"#,
-            ["new a", "new b"],
+            r#"{"b": {"type": "api_key", "key": "new-b"}}"#,
+            ["new-a", "new-b"],
         ),
     ] {
         put(&path, text);
