@@ -9,6 +9,7 @@ mod bad_input;
 mod cli;
 mod demo;
 mod failure_modes;
+mod fine_print;
 mod instance;
 mod logs;
 mod model_server;
