@@ -21,6 +21,9 @@ pub enum AuthError {
     /// It is longer than any key that a caller may show.
     #[error("the key is longer than {} characters", crate::key::LONGEST)]
     Long,
+    /// The address of the token server is none.
+    #[error("the token_url is no address; write it like https://auth.example.com/token")]
+    TokenUrl,
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     Random,

@@ -1,10 +1,8 @@
 //! A fixed key in a header.
 
 use std::fmt;
-use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use aws_lc_rs::hmac;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use moltbot_types::{CallError, Credential, Headers};
@@ -13,7 +11,6 @@ use smallvec::smallvec;
 use zeroize::Zeroizing;
 
 use crate::error::AuthError;
-use crate::key::Pepper;
 
 /// Where a dialect wants the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,20 +60,10 @@ impl ApiKey {
         let mut value = HeaderValue::from_str(&text).map_err(|_| AuthError::Characters)?;
         value.set_sensitive(true);
         Ok(Self {
-            id: fingerprint(&text),
+            id: super::told_apart("api_key", &text),
             headers: smallvec![(name, value)],
         })
     }
-}
-
-/// Tells keys apart within this process and nowhere else, so that it can't be guessed back.
-fn fingerprint(text: &str) -> String {
-    static PEPPER: LazyLock<Option<Pepper>> = LazyLock::new(|| Pepper::random().ok());
-    let Some(pepper) = &*PEPPER else {
-        return "api_key".to_owned();
-    };
-    let tag = hmac::sign(pepper.key(), text.as_bytes());
-    format!("api_key:{}", hex::encode(&tag.as_ref()[..8]))
 }
 
 #[async_trait]
