@@ -27,8 +27,9 @@ pub(crate) struct Daemon {
     pub(crate) client: Arc<Client>,
     admin: Client,
     token: String,
-    home: TempDir,
+    // Before its home: a running daemon would write into a folder that is being removed.
     process: Process,
+    home: TempDir,
 }
 
 /// A program that runs for a scenario; dropped, it is killed.
