@@ -283,3 +283,15 @@ async fn fm_51_ambiguous_http_is_refused_and_never_forwarded() {
     }
     assert_eq!(first.asked(), 0);
 }
+
+#[tokio::test]
+async fn fm_52_the_control_plane_does_not_speak_http2() {
+    let first = good(false).await;
+    let house = House::of(&alone(&first.url(), ""));
+    let admin = house.daemon.admin_url("");
+    let admin = admin.strip_prefix("http://").unwrap();
+    let mut caller = Caller(TcpStream::connect(admin).await.unwrap());
+    caller.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let told = caller.rest().await;
+    assert!(told.starts_with("HTTP/1.1 400 "), "{told:?}");
+}
