@@ -28,10 +28,7 @@ impl Demo {
         };
         let home = Home::resolve(Some(root)).map_err(StartError::other)?;
         moltbot_config::demo(&home).map_err(StartError::other)?;
-        Ok(Self {
-            home,
-            folder: folder,
-        })
+        Ok(Self { home, folder })
     }
 
     /// Prints commands that can be pasted in order; the last breaks the first model.

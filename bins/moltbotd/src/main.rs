@@ -4,6 +4,7 @@ mod demo;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use moltbot_config::{Home, Overrides};
@@ -84,7 +85,7 @@ fn serve(home: &Home, demo: Option<&demo::Demo>) -> Result<ExitCode, StartError>
         }
     };
     let runtime = builder.enable_all().build().map_err(StartError::other)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut signals = Signals::new()?;
         let gateway = prepared.start_installed().await?;
         match demo {
@@ -97,7 +98,10 @@ fn serve(home: &Home, demo: Option<&demo::Demo>) -> Result<ExitCode, StartError>
             ),
         }
         Ok(signals.serve(gateway).await)
-    })
+    });
+    // A name server that does not answer keeps a thread for longer than anybody waits.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 /// The signals that a daemon obeys.
