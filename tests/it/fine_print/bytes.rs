@@ -440,11 +440,14 @@ async fn lone_surrogates_pass_untouched_within_a_dialect() {
 #[tokio::test]
 async fn lone_surrogates_are_400_where_they_must_be_decoded() {
     let upstream = Upstream::says(ANSWER).await;
-    let home = Home::with(&models(&upstream, ""));
+    let echo = "  - { name: echo, provider: builtin, model: echo }\n";
+    let home = Home::with(&(models(&upstream, "") + echo));
     let daemon = home.start();
     let (status, said) = message(chat(&daemon, r#"{"model":"m\ud800"}"#).await).await;
     assert_eq!(status, 400);
     assert!(said.contains("`model`"), "{said}");
+    let echo = r#"{"model":"echo","messages":[{"role":"user","content":"\ud800"}]}"#;
+    assert_eq!(message(chat(&daemon, echo).await).await.0, 400);
     // A user that can't be read is none; the call goes on.
     let user = r#"{"model":"m","user":"\udc00","messages":[]}"#;
     assert_eq!(chat(&daemon, user).await.status(), 200);
@@ -452,24 +455,24 @@ async fn lone_surrogates_are_400_where_they_must_be_decoded() {
 
 #[tokio::test]
 async fn blanks_before_a_whole_answer_end_answer_and_restart_idle() {
-    let blank = || [Do::send("\n"), Do::Wait(Duration::from_millis(400))];
-    let length = ANSWER.len() + 6;
+    let blank = || [Do::send("\n"), Do::Wait(Duration::from_millis(500))];
+    let length = ANSWER.len() + 7;
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
     );
     let mut script = vec![Do::send(head)];
-    script.extend((0..6).flat_map(|_| blank()));
+    script.extend((0..7).flat_map(|_| blank()));
     script.push(Do::send(ANSWER));
     let upstream = Upstream::does([script]).await;
     // In all it takes longer than either: each blank restarts the clock.
-    let times = "timeouts: { answer: 1500ms, idle: 1500ms }, fallback: spare";
+    let times = "timeouts: { answer: 3s, idle: 3s }, fallback: spare";
     let home = Home::with(&models(&upstream, times));
     let daemon = home.start();
     let answer = chat(&daemon, ask("m")).await;
     assert_eq!(header(&answer, "x-moltbot-attempts"), "1");
     assert_eq!(
         answer.text().await.unwrap(),
-        format!("\n\n\n\n\n\n{ANSWER}")
+        format!("\n\n\n\n\n\n\n{ANSWER}")
     );
 }
 

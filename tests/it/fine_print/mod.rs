@@ -1,4 +1,8 @@
 //! The fine print of the contract: one test for each rule, named after it.
+//!
+//! Shown beside the code, where time can be paused and bytes be cut at will: the sign of life itself
+//! (`moltbot-gateway`, `http::body`), bombs and windows of packed bodies (`http::coding`), every place at which
+//! an error's body may break off (`moltbot-wire`, `openai::error`), and every kind of end (`openai::stream`).
 
 mod bytes;
 mod files;
