@@ -17,8 +17,6 @@ enum Later {
     Only(&'static [&'static str]),
     /// All but this.
     AllBut(&'static str),
-    /// Maps whose `type` is this.
-    Typed(&'static str),
 }
 
 /// Keys that are known but do nothing yet: refused, so that nobody believes in them. `*` is any item.
@@ -35,7 +33,6 @@ const LATER: &[(&str, Later)] = &[
         "models.*.provider",
         Later::Only(&["anthropic", "azure", "bedrock", "gemini"]),
     ),
-    ("models.*.auth", Later::Typed("oauth")),
     ("models.*.price", Later::All),
     ("models.*.capabilities", Later::All),
     ("cache", Later::All),
@@ -67,10 +64,6 @@ pub(crate) fn refuse_later(tree: &mut Node, problems: &mut Problems) {
                     node.text() != Some(word),
                     format!("the only value is `{word}`"),
                 ),
-                Later::Typed(word) => (
-                    node.get("type").and_then(Node::text) == Some(word),
-                    format!("its type `{word}` comes later, choose api_key or none"),
-                ),
             };
             if refused {
                 problems.push(problem_at(tree, &path, NOT_SUPPORTED, Some(hint)));
@@ -86,7 +79,6 @@ pub(crate) fn later() -> impl Iterator<Item = String> {
         Later::All => format!("`{key}`"),
         Later::Only(words) => format!("`{key}`: {}", words.join(", ")),
         Later::AllBut(word) => format!("`{key}`: all but {word}"),
-        Later::Typed(word) => format!("`{key}` of type {word}"),
     })
 }
 
@@ -226,7 +218,7 @@ fn words(error: &ValidationError<'_>) -> (String, Option<String>) {
                 .map(|near| format!("the nearest is \"{near}\""));
             (format!("expected {expected}"), near)
         }
-        Kind::Format { format } if format == "base-url" => {
+        Kind::Format { format } if matches!(format.as_str(), "base-url" | "token-url") => {
             let why = schema::base_url(error.instance().as_str().unwrap_or_default());
             (
                 format!("the URL {}", why.err().unwrap_or("is wrong")),

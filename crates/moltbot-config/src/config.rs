@@ -456,6 +456,8 @@ pub enum Auth {
         /// The key, without blanks at its ends or control characters.
         key: SecretString,
     },
+    /// With a token of OAuth 2.0: by the refresh token where there is one, else by client credentials.
+    OAuth(OAuth),
     /// A secret is missing: the credential is dead, `fallback` answers.
     Missing {
         /// Names the credential, as above.
@@ -463,6 +465,44 @@ pub enum Auth {
         /// What is missing and how to give it, in one sentence.
         what: String,
     },
+}
+
+impl Auth {
+    /// Its name, never its secret; `None` where calls leave as nobody.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::ApiKey { id, .. } | Self::Missing { id, .. } => Some(id),
+            Self::OAuth(oauth) => Some(&oauth.id),
+        }
+    }
+
+    /// Its secrets.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        let secrets = match self {
+            Self::None | Self::Missing { .. } => [None, None],
+            Self::ApiKey { key, .. } => [Some(key), None],
+            Self::OAuth(oauth) => [oauth.client_secret.as_ref(), oauth.refresh_token.as_ref()],
+        };
+        secrets.into_iter().flatten()
+    }
+}
+
+/// A client of OAuth 2.0. It has a secret, a refresh token or both.
+#[derive(Clone, Debug)]
+pub struct OAuth {
+    /// Names the credential: `model/NAME` or `profile/NAME`.
+    pub id: String,
+    /// The client, as the token server knows it.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Option<SecretString>,
+    /// Where tokens are fetched, `http` or `https`.
+    pub token_url: String,
+    /// What is asked for, words separated by blanks.
+    pub scope: Option<String>,
+    /// The refresh token that a person got.
+    pub refresh_token: Option<SecretString>,
 }
 
 /// Models that answer where the request does not suit this one.

@@ -256,12 +256,30 @@ impl Default for TargetForm {
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AuthForm {
-    /// `none`, or `api_key` with a key here or in `models/auth.json`.
+    /// `none`, `api_key` with a `key`, or `oauth` with `client_id` and `token_url`; here or in `models/auth.json`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<AuthKind>,
     /// The key; better in `models/auth.json` or as `${env:NAME}` or `${file:PATH}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
+    /// For `oauth`: the client, as the token server knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub(crate) client_id: Option<String>,
+    /// For `oauth`: the client's secret; better in `models/auth.json` or as a reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_secret: Option<String>,
+    /// For `oauth`: where tokens are fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "token-url"))]
+    pub(crate) token_url: Option<String>,
+    /// For `oauth`: what is asked for, words separated by blanks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<String>,
+    /// For `oauth`: a refresh token, where one is used instead of client credentials; as secret as a key. Where the
+    /// token server gives another one, that is kept in `data/tokens/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh_token: Option<String>,
     /// The entry of `models/auth.json` that several models share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) profile: Option<String>,
@@ -273,6 +291,8 @@ pub(crate) struct AuthForm {
 pub(crate) enum AuthKind {
     None,
     ApiKey,
+    #[serde(rename = "oauth")]
+    OAuth,
 }
 
 /// One name or a list of names.

@@ -4,6 +4,7 @@ mod build;
 mod channels;
 mod check;
 pub mod config;
+mod credential;
 pub mod edit;
 mod expand;
 mod file;

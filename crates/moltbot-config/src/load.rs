@@ -9,6 +9,7 @@ use crate::build;
 use crate::channels;
 use crate::check;
 use crate::config::Config;
+use crate::credential;
 use crate::expand::References;
 use crate::file;
 use crate::form::Form;
@@ -129,7 +130,7 @@ pub(crate) fn load_text(
     let in_force = serde_json::to_value(&form).unwrap_or_default();
 
     let credentials = (0..form.models.len())
-        .map(|index| secret::of_model(&tree, index, &auth, &references, &mut problems))
+        .map(|index| credential::of_model(&tree, index, &auth, &references, &mut problems))
         .collect();
     let config = build::build(form, credentials, &tree, &mut problems);
     if !problems.0.is_empty() {
@@ -206,9 +207,9 @@ fn fingerprint(config: &Config) -> String {
     let mut hash = digest::Context::new(&digest::SHA256);
     hash.update(format!("{config:?}").as_bytes());
     for model in &config.models {
-        if let crate::config::Auth::ApiKey { key, .. } = &model.auth {
-            hash.update(&key.expose_secret().len().to_le_bytes());
-            hash.update(key.expose_secret().as_bytes());
+        for secret in model.auth.secrets() {
+            hash.update(&secret.expose_secret().len().to_le_bytes());
+            hash.update(secret.expose_secret().as_bytes());
         }
     }
     hex::encode(hash.finish())

@@ -125,7 +125,7 @@ fn form(schema: &Value) -> String {
         Some("time-above-zero") => "time above 0",
         Some("size") => "size",
         Some("address") => "`host:port`",
-        Some("base-url") => "URL",
+        Some("base-url" | "token-url") => "URL",
         Some("url-path") => "path",
         _ => return numbers(schema),
     };

@@ -39,6 +39,7 @@ pub(crate) static VALIDATOR: LazyLock<Option<jsonschema::Validator>> = LazyLock:
         .with_format("address", is_address)
         .with_format("url-path", is_path)
         .with_format("base-url", |text: &str| base_url(text).is_ok())
+        .with_format("token-url", |text: &str| token_url(text).is_ok())
         .build(&SCHEMA)
         .ok()
 });
@@ -54,6 +55,7 @@ pub(crate) fn format_words(format: &str) -> Option<&'static str> {
         "address" => "an address such as 127.0.0.1:18789, with a port up to 65535",
         "url-path" => "a path such as /v1/models",
         "base-url" => "a base URL such as https://api.example.com/v1",
+        "token-url" => "a URL such as https://auth.example.com/token",
         _ => return None,
     })
 }
@@ -77,6 +79,15 @@ fn is_path(text: &str) -> bool {
 
 /// Reads a base URL: `http` or `https`, with a host, without credentials, query or fragment.
 pub(crate) fn base_url(text: &str) -> Result<url::Url, &'static str> {
+    let url = token_url(text)?;
+    if url.query().is_some() {
+        return Err("must not hold a query or a fragment");
+    }
+    Ok(url)
+}
+
+/// Reads a URL of any page: `http` or `https`, with a host, without credentials or fragment.
+fn token_url(text: &str) -> Result<url::Url, &'static str> {
     let url = url::Url::parse(text).map_err(|_| "is no URL")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with http:// or https://");
@@ -87,7 +98,7 @@ pub(crate) fn base_url(text: &str) -> Result<url::Url, &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user or a password; use `auth`");
     }
-    if url.query().is_some() || url.fragment().is_some() {
+    if url.fragment().is_some() {
         return Err("must not hold a query or a fragment");
     }
     Ok(url)

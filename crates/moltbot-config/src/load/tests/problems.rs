@@ -123,10 +123,6 @@ fn every_later_key_is_refused_by_name() {
             "models.0.capabilities",
         ),
         (
-            "models: [{name: m, endpoint: 'http://h', auth: {type: oauth}}]",
-            "models.0.auth",
-        ),
-        (
             "models: [{name: m, endpoint: 'http://h', provider: azure}]",
             "models.0.provider",
         ),

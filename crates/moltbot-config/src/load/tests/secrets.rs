@@ -125,7 +125,11 @@ fn problems_of_the_secrets_have_their_own_file_and_line() {
         "models/auth.json",
         "{\"m\": {\"type\": \"oauth\", \"client_id\": \"x\"}}",
     );
-    assert!(bench.problem().contains("not supported by this version"));
+    let problem = bench.problem();
+    assert!(
+        problem.starts_with("models/auth.json:1:2: models.0.auth: `token_url` of oauth is missing"),
+        "{problem}"
+    );
     let bench = bench.file("models/auth.json", "{\n\"m\": }");
     assert!(
         bench
@@ -142,4 +146,80 @@ fn the_fingerprint_tells_secrets_apart() {
     let print = |key| bench(yaml).env("K", key).load().unwrap().fingerprint;
     assert_eq!(print("a"), print("a"));
     assert_ne!(print("a"), print("b"));
+}
+
+const OAUTH: &str = "models:
+  - name: primary-model
+    endpoint: http://h
+    auth:
+      type: oauth
+      client_id: your-client-id
+      token_url: https://auth.example.com/token
+    fallback: secondary-model
+  - {name: secondary-model, endpoint: 'http://h'}
+";
+
+#[test]
+fn oauth_without_its_secret_is_dead_and_says_what_is_missing() {
+    let config = bench(OAUTH).config();
+    let Auth::Missing { id, what } = &config.models[0].auth else {
+        panic!("{:?}", config.models[0].auth)
+    };
+    assert_eq!(id, "model/primary-model");
+    assert!(what.contains("client_secret"), "{what}");
+    assert!(what.contains("under \"primary-model\""), "{what}");
+    let config = bench(OAUTH)
+        .file(
+            "models/auth.json",
+            "{\"primary-model\": {\"client_secret\": \"${env:NONE}\"}}",
+        )
+        .config();
+    let Auth::Missing { what, .. } = &config.models[0].auth else {
+        panic!("{:?}", config.models[0].auth)
+    };
+    assert!(what.contains("NONE is not set"), "{what}");
+}
+
+#[test]
+fn oauth_values_of_both_files_are_put_together() {
+    let auth = "{\"primary-model\": {\"client_id\": \"other\", \"client_secret\": \"a b c4n4ry\", \"scope\": \"x y\", \"refresh_token\": \"${env:R}\"}}";
+    let bench = bench(OAUTH)
+        .file("models/auth.json", auth)
+        .env("R", "r3fresh");
+    let loaded = bench.load().unwrap();
+    let Auth::OAuth(oauth) = &loaded.config.models[0].auth else {
+        panic!("{:?}", loaded.config.models[0].auth)
+    };
+    let secret = |secret: &Option<secrecy::SecretString>| {
+        secret.as_ref().unwrap().expose_secret().to_owned()
+    };
+    assert_eq!(oauth.client_id, "other");
+    assert_eq!(oauth.token_url, "https://auth.example.com/token");
+    assert_eq!(oauth.scope.as_deref(), Some("x y"));
+    assert_eq!(secret(&oauth.client_secret), "a b c4n4ry");
+    assert_eq!(secret(&oauth.refresh_token), "r3fresh");
+    let shown = format!("{loaded:?} {:?}", loaded.entries());
+    assert!(
+        !shown.contains("c4n4ry") && !shown.contains("r3fresh"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn wrong_values_of_oauth_are_named() {
+    let url = OAUTH.replace(
+        "https://auth.example.com/token",
+        "https://u:p@auth.example.com/token",
+    );
+    assert!(
+        bench(&url)
+            .problem()
+            .contains("models.0.auth.token_url: the URL must not hold a user")
+    );
+    let alone = OAUTH.replace("      client_id: your-client-id\n", "");
+    assert!(
+        bench(&alone)
+            .problem()
+            .contains("`client_id` of oauth is missing")
+    );
 }

@@ -74,14 +74,19 @@ fn the_offline_fragment_of_the_article_loads() {
 }
 
 #[test]
-fn the_oauth_fragment_of_the_article_is_told_to_come_later_and_the_rest_is_read() {
+fn the_oauth_fragment_of_the_article_is_read_as_printed() {
     let yaml = "models:\n- name: \"primary-model\"\n  auth:\n    type: \"oauth\"\n    client_id: \"your-client-id\"\n    token_url: \"https://auth.example.com/token\"\n  fallback: \"secondary-model\"\n- name: secondary-model\n  provider: builtin\n  model: echo\n";
-    let problem = bench(yaml).problem();
-    assert!(
-        problem
-            .starts_with("config/gateway.yaml:3:3: models.0.auth: not supported by this version"),
-        "{problem}"
-    );
+    let config = bench(yaml)
+        .file(
+            "models/auth.json",
+            "{\"primary-model\": {\"client_secret\": \"s\"}}",
+        )
+        .config();
+    let Auth::OAuth(oauth) = &config.models[0].auth else {
+        panic!("{:?}", config.models[0].auth)
+    };
+    assert_eq!(oauth.client_id, "your-client-id");
+    assert_eq!(config.models[0].fallback, ["secondary-model"]);
 }
 
 #[test]
