@@ -1,5 +1,6 @@
 //! Reads prompts, and what an answer or one event of it says.
 
+use memchr::memmem;
 use moltbot_types::{CallError, Kind, Operation, Prompt, Retry, Turn, Usage};
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -84,7 +85,7 @@ fn prompts(body: &Value, field: &str) -> Result<Vec<Turn>, CallError> {
 
 /// Checks a whole answer and reads its usage.
 pub(super) fn check(body: &[u8]) -> Result<Option<Usage>, CallError> {
-    let answer = Reading::of(body).map_err(|broken| {
+    let answer = Reading::whole(body).map_err(|broken| {
         let message = format!(
             "the upstream's answer is no JSON object: {} at byte {}",
             broken.what, broken.at
@@ -123,12 +124,25 @@ pub(super) struct Choice<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Reads the JSON object `text`.
+    /// Reads the JSON object `text`, which is one event of a stream.
     pub(super) fn of(text: &'a [u8]) -> Result<Self, Broken> {
+        Self::read(text, |_| true)
+    }
+
+    /// Reads the whole answer `text`. Its choices are read only where they tell more than the answer.
+    fn whole(text: &'a [u8]) -> Result<Self, Broken> {
+        Self::read(text, |choices| {
+            let tells = |word: &str| memmem::find(choices, word.as_bytes()).is_some();
+            // An escape may spell a key.
+            tells("\"error\"") || tells("\"usage\"") || tells("\\u")
+        })
+    }
+
+    fn read(text: &'a [u8], chosen: impl Fn(&[u8]) -> bool) -> Result<Self, Broken> {
         let mut reading = Self::default();
         let mut is_error = false;
         let end = each_member(text, |name, value| match name {
-            b"choices" => {
+            b"choices" if chosen(value) => {
                 // What is no list holds no choices.
                 let _ = each_element(value, |choice| reading.choice(choice));
             }
