@@ -144,6 +144,7 @@ fn call() -> Call {
             tools: false,
             user: None,
             max_tokens: None,
+            limited: false,
             store: false,
             size: 0,
         },

@@ -36,6 +36,7 @@ pub(crate) fn call(stream: bool) -> Call {
             tools: false,
             user: None,
             max_tokens: None,
+            limited: false,
             store: false,
             size: 0,
         },

@@ -48,6 +48,8 @@ pub struct Head {
     pub user: Option<Arc<str>>,
     /// Most tokens to write, under whatever name the dialect has for it.
     pub max_tokens: Option<u64>,
+    /// Whether the caller set such a limit, even one that says nothing, such as `null`.
+    pub limited: bool,
     /// The upstream keeps the answer, so that a repeat is not the same call.
     pub store: bool,
     /// Bytes of the body.

@@ -206,6 +206,7 @@ fn call(stream: bool) -> Call {
             tools: false,
             user: None,
             max_tokens: None,
+            limited: false,
             store: false,
             size: 0,
         },

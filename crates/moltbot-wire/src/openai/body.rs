@@ -37,6 +37,7 @@ pub(super) fn peek(operation: Operation, body: &[u8]) -> Result<Head, CallError>
         tools: value(2).is_some_and(|at| offers(body, at)),
         user: value(3).and_then(|at| name(body, at)),
         max_tokens: limit(4)?.max(limit(5)?),
+        limited: value(4).or(value(5)).is_some(),
         store: value(6).is_some_and(|at| body[at..].starts_with(b"true")),
         size: body.len(),
     })
@@ -111,6 +112,10 @@ fn names(configured: &str) -> (&str, &[&str]) {
     }
 }
 
+fn is_limit(own: &str) -> bool {
+    names(own).1.contains(&"max_tokens")
+}
+
 /// Splices `edits` into `body`.
 pub(super) fn edit(head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, CallError> {
     let mut splice = Splice::default();
@@ -123,9 +128,8 @@ pub(super) fn edit(head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, C
                 splice.replace = Some((at, text));
             }
             Edit::Default { name, value } if head.operation.generates() => {
-                // The caller's limit is known already.
-                let (own, synonyms) = names(name);
-                let set = synonyms.contains(&"max_tokens") && head.max_tokens.is_some();
+                let own = names(name).0;
+                let set = is_limit(own) && head.limited;
                 if !set && wanted.iter().all(|(earlier, _)| *earlier != own) {
                     wanted.push((own, value));
                 }
@@ -133,9 +137,11 @@ pub(super) fn edit(head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, C
             Edit::Default { .. } => {}
         }
     }
-    if !wanted.is_empty() {
-        splice.insert = absent(body, wanted)?;
-    }
+    // Whether the caller set a limit of tokens is known; the body is asked for other names alone.
+    splice.insert = match wanted.iter().all(|(own, _)| is_limit(own)) {
+        true => wanted,
+        false => absent(body, wanted)?,
+    };
     splice.apply(body)
 }
 

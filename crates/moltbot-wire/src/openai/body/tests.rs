@@ -37,6 +37,7 @@ fn the_head_tells_the_facts() {
             tools: true,
             user: Some("u1".into()),
             max_tokens: Some(5),
+            limited: true,
             store: true,
             size: body.len(),
         }
@@ -52,6 +53,7 @@ fn what_is_absent_null_or_empty_is_none() {
     assert_eq!(
         Head {
             size: bare.size,
+            limited: false,
             ..empty
         },
         Head {
