@@ -83,12 +83,12 @@ pub struct Limits {
     #[serde(with = "unit::size")]
     #[schemars(with = "Size")]
     pub body: u64,
-    /// Longest time until a request's headers are complete. Takes effect at a start.
+    /// Longest time until a request's headers are complete.
     #[serde(with = "unit::time")]
-    #[schemars(with = "PositiveTime", extend("x-restart" = true))]
+    #[schemars(with = "PositiveTime")]
     pub header_timeout: Duration,
-    /// Most open connections. Takes effect at a start.
-    #[schemars(range(min = 1), extend("x-restart" = true))]
+    /// Most open connections.
+    #[schemars(range(min = 1))]
     pub connections: usize,
     /// Most calls at once.
     #[schemars(range(min = 1))]

@@ -218,8 +218,6 @@ mod tests {
             "server.listen",
             "server.admin",
             "server.workers",
-            "server.limits.header_timeout",
-            "server.limits.connections",
             "logs.keep",
         ] {
             let path: Vec<_> = key.split('.').collect();

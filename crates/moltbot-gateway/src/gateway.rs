@@ -18,7 +18,7 @@ use crate::admin::{Admin, AdminDoor};
 use crate::http::Front;
 use crate::live::{self, Live};
 use crate::lock::HomeLock;
-use crate::runtime::Runtime;
+use crate::runtime::{Doors, Runtime};
 use crate::server::{Listen, Server, ServerSettings};
 
 /// How long tasks may take to end; a model server alone has 5 s before it is killed.
@@ -195,6 +195,11 @@ impl Gateway {
         let control_unix =
             Server::bind(Listen::from(home.admin_socket()), control).map_err(StartError::other)?;
         let (listen, admin) = (address(&data)?, address(&control_tcp)?);
+        // Nobody else sets them.
+        let _ = rt.doors.set(Doors {
+            data: data.limits(),
+            control: [control_tcp.limits(), control_unix.limits()],
+        });
 
         let token = crate::admin::write_token(&home)?;
         let service = Admin::online(home.clone(), Arc::clone(&live), Arc::clone(&rt), begun);

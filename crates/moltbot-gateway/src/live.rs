@@ -23,7 +23,7 @@ pub(crate) struct Live {
     now: ArcSwap<Snapshot>,
     status: Mutex<ConfigStatus>,
     /// The keys that only a start puts in force, as they are in force.
-    started: [(&'static str, String); 6],
+    started: [(&'static str, String); 4],
     /// One reload at a time; holds what the files said last.
     fingerprint: tokio::sync::Mutex<String>,
 }
@@ -272,17 +272,12 @@ fn told(notices: Vec<String>, parts: &Problems) -> Vec<String> {
 }
 
 /// The keys that a reload can't put in force, with their values.
-fn at_a_start(config: &Config) -> [(&'static str, String); 6] {
-    let (server, limits) = (&config.server, &config.server.limits);
+fn at_a_start(config: &Config) -> [(&'static str, String); 4] {
+    let server = &config.server;
     [
         ("server.listen", server.listen.clone()),
         ("server.admin", server.admin.clone()),
         ("server.workers", server.workers.to_string()),
-        (
-            "server.limits.header_timeout",
-            format!("{:?}", limits.header_timeout),
-        ),
-        ("server.limits.connections", limits.connections.to_string()),
         ("logs.keep", format!("{:?}", config.logs.keep)),
     ]
 }

@@ -1,6 +1,6 @@
 //! What outlives a reload: connections, health, permits, budgets, counters, tasks.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moltbot_config::Config;
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::background::Background;
 use crate::caller::is_loopback;
 use crate::gateway::StartError;
-use crate::server::{Drain, DrainSettings};
+use crate::server::{Drain, DrainSettings, Limits};
 use crate::servers::Servers;
 
 /// What outlives a reload.
@@ -28,6 +28,8 @@ pub(crate) struct Runtime {
     pub(crate) health: Health,
     /// Calls at once, by target.
     pub(crate) permits: Permits,
+    /// Connections at once, and their patience; set once the servers stand.
+    pub(crate) doors: OnceLock<Doors>,
     /// Calls at once, over all.
     pub(crate) entrance: Arc<Limit>,
     /// Repeats and moves.
@@ -53,6 +55,7 @@ impl Runtime {
             servers: Servers::default(),
             health: Health::new(breaker(config)),
             permits: Permits::default(),
+            doors: OnceLock::new(),
             entrance: Arc::new(Limit::new(config.server.limits.concurrency)),
             budgets: Arc::new(Budgets::new(budgets(config))),
             calls,
@@ -68,6 +71,27 @@ impl Runtime {
         self.health.configure(breaker(config));
         self.budgets.configure(budgets(config));
         self.entrance.resize(config.server.limits.concurrency);
+        if let Some(doors) = self.doors.get() {
+            doors.configure(config);
+        }
+    }
+}
+
+/// What a new configuration changes of the servers.
+pub(crate) struct Doors {
+    /// The data plane.
+    pub(crate) data: Limits,
+    /// The control plane, on all its listeners. It keeps its own count of connections.
+    pub(crate) control: [Limits; 2],
+}
+
+impl Doors {
+    fn configure(&self, config: &Config) {
+        let limits = &config.server.limits;
+        self.data.set_connections(limits.connections);
+        for door in std::iter::once(&self.data).chain(&self.control) {
+            door.set_header_timeout(limits.header_timeout);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod drain;
 mod exchange;
 mod guard;
 mod last;
+mod limits;
 mod listen;
 mod refusal;
 mod strict;
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::drain::{Drain, DrainSettings};
 pub use self::last::HangUp;
+pub use self::limits::Limits;
 pub use self::listen::{BindError, Listen};
 
 use self::accept::Acceptor;
@@ -93,10 +95,10 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
-    fn times(&self) -> Times {
+    fn times(&self, header: Duration) -> Times {
         Times {
             first_byte: self.first_byte,
-            header: self.header_timeout,
+            header,
             read_progress: self.read_progress,
             write_progress: self.write_progress,
             keep_alive: self.keep_alive,
@@ -127,6 +129,7 @@ pub struct Server {
     listener: Listener,
     local: Listen,
     settings: ServerSettings,
+    limits: Limits,
     on_panic: OnPanic,
 }
 
@@ -144,6 +147,7 @@ impl Server {
         Ok(Self {
             listener,
             local,
+            limits: Limits::new(&settings),
             settings,
             on_panic: Arc::new(|| {}),
         })
@@ -154,6 +158,11 @@ impl Server {
     pub fn on_panic(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_panic = Arc::new(f);
         self
+    }
+
+    /// What may be changed of its settings while it serves.
+    pub fn limits(&self) -> Limits {
+        self.limits.clone()
     }
 
     /// Where it listens, with the port that was found for port 0.
@@ -172,8 +181,9 @@ impl Server {
         B::Error: Into<BoxError>,
     {
         let limits = self.settings.head_limits();
-        let mut acceptor = Acceptor::new(self.listener, self.settings.connections);
-        let protocols = Arc::new(Protocols::new(self.settings, tracker.clone()));
+        let mut acceptor = Acceptor::new(self.listener, self.limits.clone());
+        let protocols = Protocols::new(self.settings, self.limits, tracker.clone());
+        let protocols = Arc::new(protocols);
         while let Some((accepted, peer, place)) = acceptor.next(&drain).await {
             let exchange = Exchange {
                 handler: handler.clone(),

@@ -9,7 +9,7 @@ use moltbot_tests::{Daemon, Home, Upstream};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{ANSWER, configure_limits, field, home_with_limits, models};
+use super::{ANSWER, Raw, configure_limits, field, home_with_limits, models};
 use crate::{ask, chat, client, header};
 
 const ECHO: &str = "models:\n  - { name: m, provider: builtin, model: echo }\n";
@@ -299,15 +299,13 @@ async fn a_key_that_takes_effect_at_a_start_says_so_in_the_schema_and_at_a_reloa
         [
             "logs.keep",
             "server.admin",
-            "server.limits.connections",
-            "server.limits.header_timeout",
             "server.listen",
             "server.workers",
         ]
     );
     home.write(
         "config/gateway.yaml",
-        "server: { listen: \"127.0.0.1:1\", admin: \"127.0.0.1:2\", auth: none, workers: 3, limits: { body: 1KiB, connections: 9, header_timeout: 9s } }\nlogs: { keep: 9d }\nmodels:\n  - { name: other, provider: builtin, model: echo }\n",
+        "server: { listen: \"127.0.0.1:1\", admin: \"127.0.0.1:2\", auth: none, workers: 3 }\nlogs: { keep: 9d }\nmodels:\n  - { name: other, provider: builtin, model: echo }\n",
     );
     home.ctl(&["config", "reload"]).done();
     // Twice: it stays true until the start.
@@ -364,6 +362,17 @@ async fn a_changed_limit_is_in_force_within_2_s() {
         },
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_changed_limit_holds_for_the_next_connection() {
+    let home = home_with_limits("header_timeout: 60s", ECHO);
+    let daemon = home.start();
+    configure_limits(&home, "header_timeout: 200ms", ECHO);
+    home.ctl(&["config", "reload"]).done();
+    let mut slow = Raw::to(&daemon).await;
+    slow.send("GET /v1/models HTTP/1.1\r\nhost: lo").await;
+    assert!(slow.rest().await.starts_with("HTTP/1.1 408"));
 }
 
 #[tokio::test]

@@ -1,18 +1,15 @@
 //! Accepting connections: as many as are allowed, and never in a busy loop.
 
 use std::fs::File;
-use std::future::pending;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::Peer;
 use super::drain::{Drain, Stage};
+use super::limits::{Limits, Place};
 use super::listen::{Accepted, Listener};
 
 /// How long accepting rests when the process has no descriptor left.
@@ -21,31 +18,27 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Accepts within the limit of connections.
 pub(super) struct Acceptor {
     listener: Listener,
-    places: Arc<Semaphore>,
+    limits: Limits,
     /// An open descriptor, given up to turn a client away when there is no other.
     reserve: Option<File>,
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: Listener, connections: usize) -> Self {
-        let places = Arc::new(Semaphore::new(affordable(connections)));
+    pub(super) fn new(listener: Listener, limits: Limits) -> Self {
         Self {
             listener,
-            places,
+            limits,
             reserve: reserve(),
         }
     }
 
     /// The next connection and its place, or `None` once the drain has closed the listener.
-    pub(super) async fn next(
-        &mut self,
-        drain: &Drain,
-    ) -> Option<(Accepted, Peer, OwnedSemaphorePermit)> {
+    pub(super) async fn next(&mut self, drain: &Drain) -> Option<(Accepted, Peer, Place)> {
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = drain.reached(Stage::Closed) => return None,
-                accepted = accept(&self.listener, &self.places, drain) => accepted,
+                accepted = accept(&self.listener, &self.limits, drain) => accepted,
             };
             match accepted {
                 Ok(accepted) => return Some(accepted),
@@ -74,20 +67,16 @@ impl Acceptor {
 
 async fn accept(
     listener: &Listener,
-    places: &Arc<Semaphore>,
+    limits: &Limits,
     drain: &Drain,
-) -> io::Result<(Accepted, Peer, OwnedSemaphorePermit)> {
+) -> io::Result<(Accepted, Peer, Place)> {
     // First the client, then its place: idle connections are closed only where somebody waits.
     let (stream, peer) = listener.accept().await?;
-    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+    if let Some(place) = limits.try_place() {
         return Ok((stream, peer, place));
     }
     let _crowded = drain.crowded();
-    match Arc::clone(places).acquire_owned().await {
-        Ok(place) => Ok((stream, peer, place)),
-        // Never: nobody closes this semaphore.
-        Err(_) => pending().await,
-    }
+    Ok((stream, peer, limits.place().await))
 }
 
 fn reserve() -> Option<File> {
@@ -100,18 +89,4 @@ fn is_exhaustion(error: &io::Error) -> bool {
         errno,
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
     )
-}
-
-/// How many connections can be open: half of the descriptors, for a call needs one more to its target.
-fn affordable(wanted: usize) -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let affordable = usize::try_from(descriptors / 2).unwrap_or(usize::MAX);
-    if affordable < wanted {
-        tracing::warn!(
-            wanted,
-            affordable,
-            "fewer connections than configured: raise the limit of open files"
-        );
-    }
-    wanted.min(affordable).clamp(1, Semaphore::MAX_PERMITS)
 }

@@ -20,6 +20,7 @@ use super::drain::{Drain, Stage};
 use super::exchange::{Conn, Exchange};
 use super::guard::IoGuard;
 use super::last::Wire;
+use super::limits::Limits;
 use super::{BoxError, OnPanic, Peer, ServerSettings};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -30,12 +31,13 @@ const BUFFER: usize = 64 * 1024;
 /// How connections of one server are served.
 pub(super) struct Protocols {
     settings: ServerSettings,
+    limits: Limits,
     http1: http1::Builder,
     http2: http2::Builder<Tracked>,
 }
 
 impl Protocols {
-    pub(super) fn new(settings: ServerSettings, tracker: TaskTracker) -> Self {
+    pub(super) fn new(settings: ServerSettings, limits: Limits, tracker: TaskTracker) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -56,6 +58,7 @@ impl Protocols {
             .max_send_buf_size(BUFFER);
         Self {
             settings,
+            limits,
             http1,
             http2,
         }
@@ -88,7 +91,8 @@ impl Protocols {
             }
         }
         let conn = Arc::new(Conn::new(drain.clone(), on_panic));
-        let (times, limits) = (self.settings.times(), self.settings.head_limits());
+        let times = self.settings.times(self.limits.header_timeout());
+        let limits = self.settings.head_limits();
         let exchange = Arc::new(exchange);
         let shared = Arc::clone(&conn);
         let service =

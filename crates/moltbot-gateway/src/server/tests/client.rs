@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::server::{Drain, DrainSettings, HangUp, Listen, Peer, Server, ServerSettings};
+use crate::server::{Drain, DrainSettings, HangUp, Limits, Listen, Peer, Server, ServerSettings};
 
 type Answer = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
 
@@ -52,6 +52,7 @@ pub(super) struct Running {
     address: SocketAddr,
     pub(super) drain: Drain,
     pub(super) tracker: TaskTracker,
+    pub(super) limits: Limits,
     pub(super) panics: Arc<AtomicUsize>,
     tick: Arc<Notify>,
 }
@@ -69,6 +70,7 @@ impl Running {
         };
         let (drain, tracker) = (Drain::new(drain), TaskTracker::new());
         let (panics, tick) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let limits = server.limits();
         let (count, ticking) = (Arc::clone(&panics), Arc::clone(&tick));
         let server = server.on_panic(move || {
             count.fetch_add(1, Ordering::Relaxed);
@@ -79,6 +81,7 @@ impl Running {
             address,
             drain,
             tracker,
+            limits,
             panics,
             tick,
         }

@@ -52,6 +52,34 @@ async fn fm_46_at_the_limit_of_connections_an_idle_one_makes_room() {
 }
 
 #[tokio::test]
+async fn a_changed_limit_of_connections_counts_those_that_are_open() {
+    let server = Running::start(settings()).await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        client.send(&get("/two")).await;
+        client.until("half").await;
+        open.push(client);
+    }
+    server.limits.set_connections(1);
+    let mut late = server.connect().await;
+    late.send(&close("/late")).await;
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.drain.connections(), 2);
+    server.limits.set_connections(3);
+    assert!(late.rest().await.contains("you asked for /late"));
+}
+
+#[tokio::test]
+async fn a_changed_time_for_heads_holds_for_new_connections() {
+    let server = Running::start(settings()).await;
+    server.limits.set_header_timeout(Duration::from_millis(100));
+    let mut slow = server.connect().await;
+    slow.send("GET / HTTP/1.1\r\nho").await;
+    assert!(slow.rest().await.starts_with("HTTP/1.1 408"));
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_named_with_the_cure() {
     let server = Running::start(settings()).await;
     let error = Server::bind(server.address(), settings()).unwrap_err();
