@@ -3,7 +3,8 @@
 use moltbot_tests::{Do, Upstream};
 
 use super::{
-    DONE, FINISH, HALF, HELLO, House, ROLE, alone, good, hello_stream, limited, pair, refusing,
+    AT_ONCE, DONE, FINISH, HALF, HELLO, House, ROLE, alone, good, hello_stream, limited, pair,
+    refusing,
 };
 
 #[tokio::test]
@@ -13,7 +14,7 @@ async fn fm_34_a_broken_body_is_no_answer_and_the_log_says_where_it_breaks() {
     let house = House::of(&pair(&first.url(), &second.url(), ""));
     house.ask(false).await.comes_from("second", 2);
 
-    let mut house = House::of(&alone(&first.url(), ""));
+    let mut house = House::of(&format!("{AT_ONCE}{}", alone(&first.url(), "")));
     let told = house.ask(false).await;
     assert_eq!(told.status, 503, "{told:?}");
     let line = house.line_of(&told).to_string();

@@ -105,6 +105,30 @@ async fn fm_44_a_caller_that_leaves_takes_the_call_along_in_every_phase_of_it() 
 }
 
 #[tokio::test]
+async fn fm_44_a_caller_that_said_more_or_closes_one_side_alone_has_left_too() {
+    for more in ["", "\r\n"] {
+        for stream in [false, true] {
+            let does = match stream {
+                true => vec![Do::stream(ROLE), Do::Hang],
+                false => vec![Do::Hang],
+            };
+            let first = Upstream::does([does]).await;
+            let house = House::of(&alone(&first.url(), ""));
+            let mut caller = Caller::ask(&house, stream).await;
+            caller.send(more).await;
+            first.until_asked(1).await;
+            let begun = Instant::now();
+            caller.0.shutdown().await.unwrap();
+            first.until_left().await;
+            assert!(
+                begun.elapsed() < Duration::from_secs(1),
+                "{more:?} {stream}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn fm_44_a_caller_that_leaves_within_a_stream_is_written_down_with_its_usage() {
     let first = Upstream::does([vec![Do::stream(HALF), Do::Hang]]).await;
     let mut house = House::of(&alone(&first.url(), ""));

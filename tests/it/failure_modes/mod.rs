@@ -65,6 +65,9 @@ fn alone(url: &str, more: &str) -> String {
     format!("models:\n  - {{ name: m, targets: [{{ name: first, url: \"{url}\" }}], {more} }}\n")
 }
 
+/// Settings with which repeats do not wait.
+const AT_ONCE: &str = "model: { retry: { initial: 1ms, max: 2ms } }\n";
+
 /// A home with limits of the server.
 fn limited(limits: &str, yaml: &str) -> Home {
     let home = Home::empty();

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{HELLO, House, alone, good, nobody, pair, question};
+use super::{AT_ONCE, HELLO, House, alone, good, nobody, pair, question};
 
 #[tokio::test]
 async fn fm_01_a_refused_connection_is_not_felt_where_another_target_answers() {
@@ -28,7 +28,7 @@ async fn fm_01_a_refused_connection_is_not_felt_where_another_target_answers() {
 
 #[tokio::test]
 async fn fm_01_a_target_that_is_alone_is_tried_again_and_then_named() {
-    let house = House::of(&alone(&nobody(), ""));
+    let house = House::of(&format!("{AT_ONCE}{}", alone(&nobody(), "")));
     let told = house.ask(false).await;
     told.is_refused(503, "all_targets_unavailable");
     assert!(!told.header("retry-after").is_empty(), "{told:?}");
