@@ -199,7 +199,7 @@ impl Default for Retry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Breaker {
-    /// Failures in a row; at least 1.
+    /// Failures in a row; at least 1. More are needed of a target that fails now and then anyway.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub consecutive: u32,
     /// Share of failures in `window`; above 0, at most 1.

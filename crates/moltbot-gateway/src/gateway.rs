@@ -166,7 +166,7 @@ impl Gateway {
             ..TelemetrySettings::default()
         })
         .map_err(StartError::other)?;
-        let rt = Arc::new(Runtime::new(config, Arc::clone(telemetry.calls()))?);
+        let rt = Arc::new(Runtime::new(&home, config, Arc::clone(telemetry.calls()))?);
         let (listen, admin) = (config.server.listen.clone(), config.server.admin.clone());
         let limits = config.server.limits.clone();
         let watched = loaded.watched.clone();
@@ -253,13 +253,12 @@ impl Gateway {
     /// Reloads when a file changes.
     fn watch(&self, files: Vec<std::path::PathBuf>) {
         let (live, rt) = (Arc::clone(&self.live), Arc::clone(&self.rt));
-        let mut missed = false;
         self.rt.background.keep("file watch", move || {
             let mut watch = Watch::new(files.clone(), &rt.tasks, rt.stop.clone());
             let live = Arc::clone(&live);
-            // Between two watches nobody looked.
-            let mut changed = std::mem::replace(&mut missed, true);
             async move {
+                // Nobody looked between the last reading and this watch.
+                let mut changed = live.outdated().await;
                 while changed || watch.changed().await {
                     changed = false;
                     // The problems of a rejected file stand in the log, in the metric and in `status`.

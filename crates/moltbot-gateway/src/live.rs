@@ -7,7 +7,6 @@ use arc_swap::ArcSwap;
 use moltbot_config::{Config, Home, Loaded, Overrides, Problems, load, load_settled};
 use moltbot_telemetry::{Level, LevelHandle, Reload};
 use moltbot_types::admin::ConfigStatus;
-use tokio::sync::MutexGuard;
 use tracing::{info, warn};
 
 use crate::gateway::StartError;
@@ -112,32 +111,15 @@ impl Live {
 
     /// Reads the files and puts them in force where they are valid; else everything stays as it is.
     pub(crate) async fn reload(self: &Arc<Self>) -> Result<Reloaded, Rejected> {
-        let fingerprint = self.fingerprint.lock().await;
-        let live = Arc::clone(self);
-        // Reading takes its time; calls go on meanwhile.
-        let loaded = blocking(move || load(&live.home, &live.overrides)).await;
-        self.put_in_force(fingerprint, loaded).await
-    }
-
-    /// The same after a file changed by another hand: an invalid one may be half written, and is read again.
-    pub(crate) async fn reload_settled(self: &Arc<Self>) -> Result<Reloaded, Rejected> {
-        let fingerprint = self.fingerprint.lock().await;
-        let loaded = load_settled(&self.home, &self.overrides).await;
-        self.put_in_force(fingerprint, loaded).await
-    }
-
-    async fn put_in_force(
-        self: &Arc<Self>,
-        mut fingerprint: MutexGuard<'_, String>,
-        loaded: Result<Loaded, Problems>,
-    ) -> Result<Reloaded, Rejected> {
+        let mut fingerprint = self.fingerprint.lock().await;
         let live = Arc::clone(self);
         let known = fingerprint.clone();
-        let built = match loaded {
-            Ok(loaded) => blocking(move || live.build(loaded, &known)).await,
-            Err(problems) => Err(problems.into()),
-        };
-        match built {
+        // Reading and building take their time; calls go on meanwhile.
+        let built = blocking(move || {
+            let loaded = load(&live.home, &live.overrides)?;
+            live.build(loaded, &known)
+        });
+        match built.await {
             Ok(next) => {
                 *fingerprint = next.fingerprint;
                 Ok(self.applied(next.snapshot, next.notices, next.watched))
@@ -147,6 +129,25 @@ impl Live {
                 Err(rejected)
             }
         }
+    }
+
+    /// The same after a file changed by another hand: an invalid one may be half written, and is given a
+    /// moment, in which it holds up no other reload.
+    pub(crate) async fn reload_settled(self: &Arc<Self>) -> Result<Reloaded, Rejected> {
+        let _ = load_settled(&self.home, &self.overrides).await;
+        self.reload().await
+    }
+
+    /// Whether the files say something else than what is in force.
+    pub(crate) async fn outdated(self: &Arc<Self>) -> bool {
+        let known = self.fingerprint.lock().await.clone();
+        let live = Arc::clone(self);
+        let said = blocking(move || {
+            let loaded = load(&live.home, &live.overrides)?;
+            let key = caller_key(&live.home).map_err(|error| Rejected(vec![error.to_string()]))?;
+            Ok::<_, Rejected>(print(&loaded, key.as_deref()))
+        });
+        said.await.map_or(true, |said| said != known)
     }
 
     /// The next snapshot, or `None` in it where the files say what they said before.

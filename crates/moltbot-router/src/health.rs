@@ -34,7 +34,8 @@ use credential::CredentialHealth;
 /// When a target is taken out of service, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerSettings {
-    /// So many failures in a row eject a target.
+    /// So many failures in a row eject a target; of one that fails now and then, so many that chance alone
+    /// would bring them once in a million.
     pub consecutive: u32,
     /// A larger share of failures within `window` ejects a target; from 0 to 1, and 1 never does.
     pub error_ratio: f64,

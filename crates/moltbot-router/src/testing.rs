@@ -55,7 +55,7 @@ pub(crate) fn call(stream: bool) -> Call {
 pub(crate) struct Told {
     text: String,
     from: Option<String>,
-    error: Option<(u16, &'static str)>,
+    pub(crate) error: Option<(u16, &'static str)>,
     attempts: usize,
 }
 

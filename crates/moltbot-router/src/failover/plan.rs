@@ -68,6 +68,8 @@ pub(super) struct Plan<'a> {
     failure: Option<CallError>,
     /// A budget refused an attempt.
     spent: bool,
+    /// How long the call may still wait for targets that asked for a pause.
+    patience: Duration,
 }
 
 impl<'a> Plan<'a> {
@@ -101,6 +103,7 @@ impl<'a> Plan<'a> {
             blame: Blame::default(),
             failure: None,
             spent: false,
+            patience: choice::LONGEST_PAUSE,
         };
         plan.models.push(route);
         plan.enlist(&route.settings().fallback);
@@ -135,9 +138,15 @@ impl<'a> Plan<'a> {
                     }
                 }
             }
-            if !self.next_model() {
-                break;
+            if self.next_model() {
+                continue;
             }
+            let Some((model, wait)) = self.pause() else {
+                break;
+            };
+            self.patience -= wait;
+            sleep(wait).await;
+            self.current = model;
         }
         if self.last.is_some() {
             return None;

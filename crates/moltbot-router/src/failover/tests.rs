@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use moltbot_types::record::Level;
 use moltbot_types::{CallError, Kind, Outcome, Retry};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::testing::{
@@ -346,6 +346,25 @@ async fn a_wait_that_would_outlast_the_deadline_is_answered_now() {
     let begun = Instant::now();
     assert_eq!(house.refused().await.status(), 429);
     assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fm_16_a_short_pause_is_waited_for_by_later_calls_too_and_a_long_one_is_not() {
+    let second = |pause| async move {
+        let house = path([target("a").fails_with(move || limited(pause)).says("hello")]);
+        let later = async {
+            sleep(Duration::from_millis(10)).await;
+            let begun = Instant::now();
+            (house.ask().await, begun.elapsed())
+        };
+        tokio::join!(house.ask(), later).1
+    };
+    let (told, waited) = second(1000).await;
+    assert_eq!(told, answer("hello").from("a"));
+    assert!(waited >= Duration::from_millis(990) && waited < Duration::from_millis(1100));
+    let (told, waited) = second(5000).await;
+    assert_eq!(told.error, Some((429, "rate_limit_exceeded")));
+    assert_eq!(waited, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -250,8 +250,11 @@ impl Breaker {
     }
 
     fn judge(&mut self, now: Instant, jitter: f64) {
-        let limit = self.settings.consecutive.max(1);
-        let in_a_row = self.failures >= limit || self.cuts >= limit;
+        let in_a_row = self.failures.max(self.cuts);
+        let in_a_row = in_a_row >= self.settings.consecutive.max(1) && {
+            let usual = self.window.usual(in_a_row, self.settings.min_requests, now);
+            in_a_row >= no_accident(usual)
+        };
         let too_many = |ratio: f64| ratio > self.settings.error_ratio;
         if in_a_row
             || self
@@ -299,5 +302,18 @@ impl Breaker {
             .min(LONGEST_PAUSE.max(rest));
         self.pauses += 1;
         self.pause(wait.min(LONGEST_HINT).mul_f64(jitter), now);
+    }
+}
+
+/// So many failures in a row chance alone brings once in a million, where that share of calls fails.
+///
+/// Of a target that fails now and then five in a row are no news: taking it out would only load the others,
+/// until they are out as well.
+pub(super) fn no_accident(share: f64) -> u32 {
+    const CHANCE: f64 = 1e-6;
+    match share {
+        share if share <= 0.0 => 1,
+        share if share >= 1.0 => u32::MAX,
+        share => (CHANCE.ln() / share.ln()).ceil() as u32,
     }
 }

@@ -76,9 +76,7 @@ impl Window {
     /// last `least` ones. `None` where those are too few, too.
     pub(super) fn ratio(&mut self, least: u32, now: Instant) -> Option<f64> {
         self.advance(now);
-        let (good, bad) = self.buckets.iter().fold((0, 0), |(good, bad), counts| {
-            (good + counts.good, bad + counts.bad)
-        });
+        let (good, bad) = self.sums();
         if good + bad >= least.max(1) {
             return Some(f64::from(bad) / f64::from(good + bad));
         }
@@ -92,6 +90,23 @@ impl Window {
             return None;
         }
         Some(recent.filter(|(_, good)| !good).count() as f64 / least as f64)
+    }
+
+    /// The share of bad calls of the span before its latest `run` bad ones; 0 where those are fewer than `least`.
+    pub(super) fn usual(&mut self, run: u32, least: u32, now: Instant) -> f64 {
+        self.advance(now);
+        let (good, bad) = self.sums();
+        let before = bad.saturating_sub(run);
+        if good + before < least.max(1) {
+            return 0.0;
+        }
+        f64::from(before) / f64::from(good + before)
+    }
+
+    fn sums(&self) -> (u32, u32) {
+        self.buckets.iter().fold((0, 0), |(good, bad), counts| {
+            (good + counts.good, bad + counts.bad)
+        })
     }
 
     /// Empties the buckets that have gone out of the span.

@@ -6,11 +6,14 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{Place, Plan, Tried};
-use crate::health::{Admission, Standing, last_resort};
+use crate::health::{Admission, Reason, Standing, last_resort};
 use crate::table::RouteTarget;
 
 /// A target that asked for a pause is waited for in place no longer than this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Calls that waited for the same pause come back spread over this.
+const SPREAD: Duration = Duration::from_millis(20);
 
 impl Plan<'_> {
     /// A target of this model that was not asked yet and takes calls now.
@@ -94,6 +97,31 @@ impl Plan<'_> {
             .filter_map(rest_of)
             .min()?;
         Some(rest.max(self.backoff.next()))
+    }
+
+    /// All that could be asked rests: the model and the wait for the first target of it that this call has
+    /// not asked yet and that only paused for its limits, where that is soon.
+    pub(super) fn pause(&self) -> Option<(usize, Duration)> {
+        let now = Instant::now();
+        let refused = self.refused.as_ref().map(|(model, _)| *model);
+        let models = self.models.iter().enumerate().take(self.current + 1);
+        let rests = models
+            .filter(|(model, _)| Some(*model) != refused)
+            .flat_map(|(model, route)| {
+                let targets = route.targets().iter().enumerate();
+                targets.map(move |(target, its)| (Place { model, target }, &its.health))
+            })
+            .filter(|(at, _)| !self.tried.iter().any(|tried| tried.at == *at))
+            .filter_map(|(at, health)| match health.standing(now) {
+                Standing::Resting(refusal) if refusal.reason == Reason::Limited => {
+                    Some((at.model, refusal.opens.saturating_duration_since(now)))
+                }
+                _ => None,
+            });
+        let (model, rest) = rests.min_by_key(|(_, rest)| *rest)?;
+        let wait = rest + SPREAD.mul_f64(rand::random());
+        (self.settings.enabled && wait <= self.patience && !self.late(wait))
+            .then_some((model, wait))
     }
 
     /// All targets of all models rest: the one that is due first may be tried, by one call at a time.

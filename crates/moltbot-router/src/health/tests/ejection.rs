@@ -11,6 +11,21 @@ async fn five_failures_in_a_row_eject_for_about_the_first_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_fails_now_and_then_needs_a_longer_row() {
+    let target = target();
+    for _ in 0..20 {
+        (0..4).for_each(|_| answers(&target));
+        fails(&target, &down());
+    }
+    answers(&target);
+    // One of five calls fails: five in a row are chance, nine are not.
+    (0..8).for_each(|_| fails(&target, &down()));
+    assert!(is_up(&target));
+    fails(&target, &down());
+    assert!(!is_up(&target));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_breaks_the_row() {
     let target = target();
     for _ in 0..3 {
