@@ -133,6 +133,11 @@ impl Home {
         self.root.join("data")
     }
 
+    /// `data/tokens/`: tokens of upstreams; mode 0700.
+    pub fn tokens_dir(&self) -> PathBuf {
+        self.root.join("data/tokens")
+    }
+
     /// `logs/`: a file for each day.
     pub fn logs_dir(&self) -> PathBuf {
         self.root.join("logs")

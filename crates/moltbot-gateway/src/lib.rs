@@ -3,6 +3,7 @@
 mod admin;
 mod background;
 mod caller;
+mod credentials;
 mod gateway;
 mod http;
 mod live;

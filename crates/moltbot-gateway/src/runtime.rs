@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltbot_config::Config;
+use moltbot_config::{Config, Home};
 use moltbot_providers::{Client, ClientSettings};
 use moltbot_router::budget::{BudgetSettings, Budgets};
 use moltbot_router::health::{BreakerSettings, Health};
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::background::Background;
 use crate::caller::is_loopback;
+use crate::credentials::Credentials;
 use crate::gateway::StartError;
 use crate::server::{Drain, DrainSettings, Limits};
 use crate::servers::Servers;
@@ -25,7 +26,9 @@ pub(crate) struct Runtime {
     /// Model servers that the gateway runs itself.
     pub(crate) servers: Servers,
     /// The health of all targets, by address, model and credential.
-    pub(crate) health: Health,
+    pub(crate) health: Arc<Health>,
+    /// As whom calls leave.
+    pub(crate) credentials: Credentials,
     /// Calls at once, by target.
     pub(crate) permits: Permits,
     /// Connections at once, and their patience; set once the servers stand.
@@ -47,13 +50,14 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn new(config: &Config, calls: Arc<Calls>) -> Result<Self, StartError> {
+    pub(crate) fn new(home: &Home, config: &Config, calls: Arc<Calls>) -> Result<Self, StartError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let client = Client::new(ClientSettings::default()).map_err(StartError::other)?;
         Ok(Self {
             client,
             servers: Servers::default(),
-            health: Health::new(breaker(config)),
+            health: Arc::new(Health::new(breaker(config))),
+            credentials: Credentials::new(home)?,
             permits: Permits::default(),
             doors: OnceLock::new(),
             entrance: Arc::new(Limit::new(config.server.limits.concurrency)),

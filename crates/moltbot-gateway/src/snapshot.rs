@@ -12,7 +12,9 @@ use moltbot_router::FailoverSettings;
 use moltbot_router::pick::{LeastInflight, LeastLatency, Pick, Weighted};
 use moltbot_router::table::{Route, RouteSettings, Table};
 use moltbot_telemetry::Declared;
-use moltbot_types::{CallError, CallService, Caller, Kind, ModelName, Plain, Workspace};
+use moltbot_types::{
+    CallError, CallService, Caller, Credential, Kind, ModelName, Plain, Workspace,
+};
 use serde_json::json;
 
 use crate::gateway::StartError;
@@ -27,6 +29,7 @@ pub(crate) struct Snapshot {
     /// What it was built from.
     pub(crate) config: Config,
     authenticate: Arc<dyn Authenticate>,
+    credentials: HashMap<String, Arc<dyn Credential>>,
     table: Arc<Table>,
     own: HashMap<String, Arc<Route>>,
     path: Plain<CallService>,
@@ -46,7 +49,8 @@ impl Snapshot {
         rt: &Runtime,
     ) -> Result<Self, StartError> {
         let authenticate = caller::authenticate(&config, key)?;
-        let own = own_routes(&config, rt)?;
+        let credentials = credentials(&config, rt)?;
+        let own = own_routes(&config, &credentials, rt)?;
         let table = Arc::new(table(&config, &own));
         let path = stack::path(Arc::clone(&table), failover(&config), rt);
         let entries: Vec<_> = config.models.iter().map(entry).collect();
@@ -59,6 +63,7 @@ impl Snapshot {
         Ok(Self {
             generation,
             authenticate,
+            credentials,
             table,
             own,
             path: Plain::new(path),
@@ -116,6 +121,11 @@ impl Snapshot {
         self.own.get(name).map(|route| &**route)
     }
 
+    /// As whom the calls of a model leave.
+    pub(crate) fn credential(&self, model: &str) -> Option<&dyn Credential> {
+        self.credentials.get(model).map(|credential| &**credential)
+    }
+
     /// The routes of all models.
     pub(crate) fn own_routes(&self) -> impl Iterator<Item = &Route> {
         self.own.values().map(|route| &**route)
@@ -135,12 +145,31 @@ impl Snapshot {
     }
 }
 
-/// The route of each model.
-fn own_routes(config: &Config, rt: &Runtime) -> Result<HashMap<String, Arc<Route>>, StartError> {
+/// The credential of each model.
+fn credentials(
+    config: &Config,
+    rt: &Runtime,
+) -> Result<HashMap<String, Arc<dyn Credential>>, StartError> {
     let models = config.models.iter();
     models
         .map(|model| {
-            let targets = target::all(model, config, rt)?;
+            let credential = rt.credentials.of(&model.auth, rt);
+            Ok((model.name.clone(), credential.map_err(StartError::other)?))
+        })
+        .collect()
+}
+
+/// The route of each model.
+fn own_routes(
+    config: &Config,
+    credentials: &HashMap<String, Arc<dyn Credential>>,
+    rt: &Runtime,
+) -> Result<HashMap<String, Arc<Route>>, StartError> {
+    let models = config.models.iter();
+    models
+        .filter_map(|model| Some((model, credentials.get(&model.name)?)))
+        .map(|(model, credential)| {
+            let targets = target::all(model, credential, config, rt)?;
             let route = Route::new(model.name.as_str(), targets, settings(model, config));
             Ok((model.name.clone(), Arc::new(route)))
         })

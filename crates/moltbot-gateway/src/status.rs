@@ -1,6 +1,5 @@
 //! How models and targets are, for `status` and for the metrics.
 
-use moltbot_config::config::Auth;
 use moltbot_router::health::State;
 use moltbot_router::table::Route;
 use moltbot_types::Workspace;
@@ -16,23 +15,20 @@ pub(crate) fn models(snapshot: &Snapshot) -> Vec<ModelStatus> {
     models
         .filter_map(|model| {
             let route = snapshot.own_route(&model.name)?;
-            let missing = match &model.auth {
-                Auth::Missing { what, .. } => Some(what.as_str()),
-                _ => None,
-            };
-            Some(status(route, missing))
+            let problem = snapshot.credential(&model.name)?.problem();
+            Some(status(route, problem.as_deref()))
         })
         .collect()
 }
 
-fn status(route: &Route, missing: Option<&str>) -> ModelStatus {
+fn status(route: &Route, problem: Option<&str>) -> ModelStatus {
     let now = Instant::now();
     let targets: Vec<TargetStatus> = route
         .targets()
         .iter()
         .map(|target| {
             let health = target.health.snapshot(now);
-            let (state, reason) = match missing {
+            let (state, reason) = match problem {
                 Some(what) => (State::NoCredential, Some(what.to_owned())),
                 None => (health.state, health.reason),
             };
@@ -70,8 +66,10 @@ fn status(route: &Route, missing: Option<&str>) -> ModelStatus {
 pub(crate) fn publish(snapshot: &Snapshot, rt: &Runtime) {
     let now = Instant::now();
     for route in snapshot.own_routes() {
+        let credential = snapshot.credential(route.name().as_str());
+        let is_dead = credential.is_some_and(|credential| credential.problem().is_some());
         for target in route.targets() {
-            let up = target.health.snapshot(now).state == State::Up;
+            let up = !is_dead && target.health.snapshot(now).state == State::Up;
             rt.calls.metrics().target_up(route.name(), &target.id, up);
         }
     }

@@ -128,7 +128,8 @@ impl Admin {
         settings.log.dir = self.home.logs_dir();
         let telemetry = Telemetry::new(&settings);
         let telemetry = telemetry.map_err(|error| Refusal::failed(error.to_string()))?;
-        let rt = Runtime::new(&loaded.config, Arc::clone(telemetry.calls())).map_err(failed)?;
+        let rt = Runtime::new(&self.home, &loaded.config, Arc::clone(telemetry.calls()))
+            .map_err(failed)?;
         Snapshot::build(0, loaded.config, key.as_deref(), &rt).map_err(failed)
     }
 }
