@@ -8,6 +8,7 @@ mod article;
 mod bad_input;
 mod cli;
 mod demo;
+mod drill;
 mod failure_modes;
 mod fine_print;
 mod instance;
@@ -15,6 +16,7 @@ mod logs;
 mod model_server;
 mod reload;
 mod sdk;
+mod top;
 
 /// A client without a proxy, whose calls end.
 fn client() -> reqwest::Client {

@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Show the daemon, its configuration, models and targets
     #[command(after_help = "Example:\n  moltctl status --output json")]
     Status,
+    /// Watch models and targets live
+    #[command(after_help = "Examples:\n  moltctl top\n  moltctl top --once --output json")]
+    Top(Top),
     /// Talk to a model; /quit ends, /new forgets
     #[command(
         after_help = "Examples:\n  moltctl chat --model primary-model\n  echo 'Say hello' | moltctl chat"
@@ -84,6 +87,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl model switch primary-model --to secondary-model"
     )]
     Model(Model),
+    /// Take a part away, measure what callers felt, and put it back
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl drill instance --model primary-model --report drill.md"
+    )]
+    Drill(Drill),
     /// Show log lines
     #[command(
         after_help = "Examples:\n  moltctl logs --level error --since 1h\n  moltctl logs --model code-generator --follow"
@@ -231,4 +240,40 @@ pub(crate) struct Logs {
     /// Go on with new lines
     #[arg(long, short)]
     pub(crate) follow: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Top {
+    /// Print one frame and leave
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Seconds between two frames
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) every: u64,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Drill {
+    /// Take one target away: a server that the daemon runs is killed, any other one is held back
+    #[command(after_help = "Example:\n  moltctl drill instance --model primary-model")]
+    Instance(DrillArgs),
+    /// Hold the primaries of the region back, so that standbys answer
+    #[command(after_help = "Example:\n  moltctl drill node --report drill.json")]
+    Node(DrillArgs),
+    /// Hold all targets of the region back, so that another region answers
+    #[command(after_help = "Example:\n  moltctl drill region --calls 50 --report drill.md")]
+    Region(DrillArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct DrillArgs {
+    /// The model that loses it [default: the first one that can do without]
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Short calls to the model in each of three phases
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) calls: u16,
+    /// Write the report there, as Markdown or, where the name ends in .json, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }

@@ -62,25 +62,45 @@ impl Client {
         self.send(Method::PUT, path, to_json(body)?).await
     }
 
+    /// Posts what takes its time; dropping it takes the request back.
+    pub(crate) async fn post_within<T: DeserializeOwned>(
+        &self,
+        within: Duration,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.send_within(within, Method::POST, path, to_json(body)?)
+            .await
+    }
+
+    /// The daemon's metrics in Prometheus' text format.
+    pub(crate) async fn metrics(&self) -> Result<String, Failure> {
+        let stream = UnixStream::connect(self.home.admin_socket()).await;
+        let stream = stream.map_err(|_| Failure::unreachable("the daemon has gone"))?;
+        let request = admin_request(Method::GET, "/metrics", Bytes::new());
+        let answer = answered(ANSWERS_WITHIN, stream, request).await?;
+        Ok(String::from_utf8_lossy(answer.body()).into_owned())
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> Result<T, Failure> {
+        self.send_within(ANSWERS_WITHIN, method, path, body).await
+    }
+
+    async fn send_within<T: DeserializeOwned>(
+        &self,
+        within: Duration,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, Failure> {
         let request = admin_request(method, &format!("/admin/v1/{path}"), body);
         let answer = match UnixStream::connect(self.home.admin_socket()).await {
-            Ok(stream) => {
-                let answer = tokio::time::timeout(ANSWERS_WITHIN, over(stream, request)).await;
-                let answer = answer.map_err(|_| {
-                    Failure::unreachable("the daemon does not answer; see its log in logs/")
-                })??;
-                let (parts, body) = answer.into_parts();
-                let body = body.collect().await.map_err(|error| {
-                    Failure::unreachable(format!("the daemon broke off its answer: {error}"))
-                })?;
-                Response::from_parts(parts, body.to_bytes())
-            }
+            Ok(stream) => answered(within, stream, request).await?,
             Err(_) => {
                 // The lock keeps a daemon from starting in the middle of a change.
                 let _lock = HomeLock::acquire(&self.home)
@@ -97,6 +117,22 @@ impl Client {
             Failure::failed(format!("the daemon's answer is not understood: {error}"))
         })
     }
+}
+
+/// The whole answer to a request.
+async fn answered(
+    within: Duration,
+    stream: UnixStream,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, Failure> {
+    let answer = tokio::time::timeout(within, over(stream, request)).await;
+    let answer = answer
+        .map_err(|_| Failure::unreachable("the daemon does not answer; see its log in logs/"))??;
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.map_err(|error| {
+        Failure::unreachable(format!("the daemon broke off its answer: {error}"))
+    })?;
+    Ok(Response::from_parts(parts, body.to_bytes()))
 }
 
 /// Sends one request over a fresh connection.

@@ -34,8 +34,16 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 /// Prints rows under a head.
 pub(crate) fn table<const N: usize>(
     head: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
+    table: impl IntoIterator<Item = [String; N]>,
 ) -> Result<(), Failure> {
+    rows(head, table).iter().try_for_each(|text| line(text))
+}
+
+/// The lines of a table: rows under a head.
+pub(crate) fn rows<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Vec<String> {
     let mut table = Table::new();
     table
         .load_style(comfy_table::presets::NOTHING)
@@ -44,17 +52,15 @@ pub(crate) fn table<const N: usize>(
     for row in rows {
         table.add_row(row);
     }
-    for text in table.lines() {
-        line(text.trim_end())?;
-    }
-    Ok(())
+    let lines = table.lines();
+    lines.map(|text| text.trim_end().to_owned()).collect()
 }
 
 /// A state in its colour.
 pub(crate) fn state(text: &str) -> String {
     let style = match text {
         "up" | "running" | "applied" | "unchanged" | "ok" => GOOD,
-        "degraded" | "resting" | "warn" => WARN,
+        "degraded" | "resting" | "held" | "warn" => WARN,
         _ => BAD,
     };
     format!("{style}{text}{style:#}")

@@ -58,6 +58,13 @@ impl Servers {
         servers.insert(key, Arc::downgrade(&running));
         Ok(running)
     }
+
+    /// The servers that run for a model, if any do.
+    pub(crate) fn find(&self, model: &str, instance: &Instance) -> Option<Arc<Running>> {
+        let servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = servers.get(&(model.to_owned(), instance.clone()))?;
+        running.upgrade()
+    }
 }
 
 impl Running {

@@ -87,9 +87,9 @@ fn target(
         _ => Some(credential.id().into()),
     };
     let (at, address) = match end {
-        End::Address(at) | End::Builtin(Some(at)) => (Some(*at), Arc::from(&*at.url)),
+        End::Address(at) => (Some(*at), Arc::from(&*at.url)),
         End::Server(_, replica) => (None, replica.base_url().into()),
-        End::Builtin(None) => (None, Arc::from(id.as_str())),
+        End::Builtin(at) => (*at, Arc::from(id.as_str())),
     };
     let health = rt.health.target(&HealthKey {
         address,

@@ -91,3 +91,76 @@ pub struct Failure {
     /// The exit code that `moltctl` gives for it: 1, 2, 3, 4, 5 or 78.
     pub exit: u8,
 }
+
+/// `POST /admin/v1/drill`: takes a part away for a while and tells what callers felt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DrillOrder {
+    /// What is taken away.
+    pub take: DrillPart,
+    /// The model that loses it; `None` is the first one that can do without.
+    pub model: Option<String>,
+    /// Short calls to the model in each phase.
+    pub calls: usize,
+}
+
+/// What a drill takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrillPart {
+    /// One target: a server that the daemon runs is killed, any other one is held back.
+    Instance,
+    /// The primaries of the region.
+    Node,
+    /// All targets of the region.
+    Region,
+}
+
+/// What came of a drill.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DrillReport {
+    /// What was taken away.
+    pub take: DrillPart,
+    /// The model that lost it.
+    pub model: String,
+    /// The targets that were taken away.
+    pub taken: Vec<String>,
+    /// Whether a process was killed; else the targets were held back.
+    pub killed: bool,
+    /// `before`, `during` and `after`.
+    pub phases: Vec<DrillPhase>,
+    /// From the loss to the first answer of another target, in milliseconds; `null` where none came.
+    pub elsewhere_ms: Option<f64>,
+    /// Until what was taken took calls again, in milliseconds: from the kill, or from its release; `null`
+    /// where it is not back yet.
+    pub back_ms: Option<f64>,
+}
+
+/// What the calls of one phase felt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DrillPhase {
+    /// Its name.
+    pub phase: String,
+    /// Calls.
+    pub calls: usize,
+    /// Calls that failed.
+    pub errors: usize,
+    /// The first failure, in words.
+    pub error: Option<String>,
+    /// Attempts of all calls together.
+    pub attempts: usize,
+    /// The median time of an answer in milliseconds; `null` where there was none.
+    pub p50_ms: Option<f64>,
+    /// The time that 99 of 100 answers stay below, in milliseconds.
+    pub p99_ms: Option<f64>,
+    /// Who answered how often.
+    pub served: Vec<DrillServed>,
+}
+
+/// One who answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DrillServed {
+    /// The target.
+    pub target: String,
+    /// Its answers.
+    pub calls: usize,
+}

@@ -2,11 +2,13 @@
 
 mod chat;
 mod config;
+mod drill;
 mod init;
 mod logs;
 mod model;
 mod shell;
 mod status;
+mod top;
 
 use crate::cli::{Cli, Command, Global, Output};
 use crate::client::Client;
@@ -58,6 +60,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Init { yes } => init::run(&context, yes),
         Command::Status => status::run(&context).await,
+        Command::Top(top) => top::run(&context, &top).await,
+        Command::Drill(drill) => drill::run(&context, drill).await,
         Command::Chat { model, text } => chat::run(&context, model, text.join(" ")).await,
         Command::Config(command) => config::run(&context, command).await,
         Command::Model(command) => model::run(&context, command).await,

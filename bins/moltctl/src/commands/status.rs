@@ -61,7 +61,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
 }
 
 /// Seconds for people: `3 d 4 h`, `5 min 2 s`.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
     let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
     match (days, hours, minutes) {

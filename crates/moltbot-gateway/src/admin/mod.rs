@@ -5,6 +5,7 @@
 //! answer is then refused with exit code 3.
 
 mod config;
+mod drill;
 mod listener;
 mod models;
 mod probe;
@@ -19,6 +20,7 @@ use moltbot_config::Home;
 use moltbot_types::admin::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub(crate) use listener::{AdminDoor, write_private, write_token};
@@ -39,6 +41,8 @@ pub(crate) struct Daemon {
     pub(crate) live: Arc<Live>,
     pub(crate) rt: Arc<Runtime>,
     pub(crate) begun: Instant,
+    /// One drill at a time.
+    drill: Arc<Mutex<()>>,
 }
 
 /// Why an admin request failed: the status, the words, the exit code of `moltctl`.
@@ -101,7 +105,12 @@ impl Admin {
     pub(crate) fn online(home: Home, live: Arc<Live>, rt: Arc<Runtime>, begun: Instant) -> Self {
         Self {
             home,
-            daemon: Some(Daemon { live, rt, begun }),
+            daemon: Some(Daemon {
+                live,
+                rt,
+                begun,
+                drill: Arc::default(),
+            }),
         }
     }
 
@@ -147,6 +156,7 @@ impl Admin {
             ("POST", ["models", name, "switch"]) => {
                 self.model_switch(&decode(name), body(request)?).await
             }
+            ("POST", ["drill"]) => self.drill(body(request)?).await,
             ("GET", ["log-level"]) => self.log_level(),
             ("PUT", ["log-level"]) => self.set_log_level(body(request)?),
             (method, _) => Err(Refusal::missing(format!(
