@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use moltbot_auth::credential::{ApiKey, Missing, NoCredential, Placement};
 use moltbot_config::Config;
 use moltbot_config::config::{Auth, Model, Params, Provider, Role, Target};
 use moltbot_providers::instance::Replica;
@@ -39,14 +38,14 @@ pub(crate) fn ids(model: &Model) -> impl Iterator<Item = TargetId> + '_ {
 /// The targets of a model, each with its path.
 pub(crate) fn all(
     model: &Model,
+    credential: &Arc<dyn Credential>,
     config: &Config,
     rt: &Runtime,
 ) -> Result<Vec<RouteTarget>, StartError> {
-    let credential = credential(&model.auth).map_err(StartError::other)?;
     let ends = ends(model, rt).map_err(StartError::other)?;
     let targets = ids(model).zip(&ends);
     targets
-        .map(|(id, end)| target(model, id, end, &credential, config, rt))
+        .map(|(id, end)| target(model, id, end, credential, config, rt))
         .collect::<Result<_, _>>()
         .map_err(StartError::other)
 }
@@ -171,14 +170,6 @@ fn place(at: &Target) -> Place {
             Role::Standby => tier::Role::Standby,
         },
     }
-}
-
-fn credential(auth: &Auth) -> Result<Arc<dyn Credential>, moltbot_auth::AuthError> {
-    Ok(match auth {
-        Auth::None => Arc::new(NoCredential),
-        Auth::ApiKey { key, .. } => Arc::new(ApiKey::new(key, &Placement::Bearer)?),
-        Auth::Missing { what, .. } => Arc::new(Missing::new(what.as_str())),
-    })
 }
 
 /// `echo`, or a script whose parts stand in the model's params.
