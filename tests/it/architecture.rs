@@ -5,11 +5,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The floor of each crate; members that are not shipped may use all.
-const FLOORS: [(&str, u8); 10] = [
+const FLOORS: [(&str, u8); 11] = [
     ("moltbot-types", 1),
     ("moltbot-wire", 2),
     ("moltbot-config", 2),
     ("moltbot-auth", 3),
+    ("moltbot-abtest", 3),
     ("moltbot-telemetry", 3),
     ("moltbot-router", 3),
     ("moltbot-providers", 3),
