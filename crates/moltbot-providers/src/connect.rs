@@ -1,6 +1,7 @@
 //! The one pool of connections that all calls of a process leave by.
 
 mod dns;
+mod host;
 mod io;
 mod tls;
 
@@ -12,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Request, Uri};
 use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
@@ -24,6 +26,8 @@ use tower_service::Service;
 
 use crate::error::SetupError;
 use dns::Resolver;
+use host::Hosts;
+pub(crate) use host::{Host, Received};
 pub(crate) use io::Stamp;
 use io::Stamped;
 
@@ -72,6 +76,7 @@ type Pool = legacy::Client<Connector, Full<Bytes>>;
 /// on tasks of their own, which end when the pool is dropped.
 #[derive(Clone, Debug)]
 pub struct Client {
+    hosts: Hosts,
     pooled: Pool,
     fresh: Pool,
     problem: Option<Arc<str>>,
@@ -107,6 +112,7 @@ impl Client {
                 .build(connector.clone())
         };
         Ok(Self {
+            hosts: Hosts::new(connector.clone(), settings.idle, settings.max_idle_per_host),
             pooled: pool(settings.max_idle_per_host),
             fresh: pool(0),
             problem: problem.map(Arc::from),
@@ -116,6 +122,12 @@ impl Client {
     /// Why no TLS certificate can be trusted, where the system has no authorities; plain HTTP works.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
+    }
+
+    /// The connections to the host of a plain HTTP address.
+    pub(crate) fn host(&self, uri: &Uri) -> Option<Arc<Host>> {
+        let authority = uri.authority()?;
+        (uri.scheme() == Some(&Scheme::HTTP)).then(|| self.hosts.host(authority))
     }
 
     /// Sends a request on a pooled connection, or on a new one made within `limit`.
@@ -137,6 +149,48 @@ type BoxError = Box<dyn Error + Send + Sync>;
 #[error("no connection within {0:?}")]
 struct TooSlow(Duration);
 
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// There was no connection.
+    #[error("no connection")]
+    Connect(#[source] BoxError),
+    /// A connection broke, one that had answered before or not.
+    #[error("the exchange failed")]
+    Exchange {
+        used: bool,
+        #[source]
+        source: hyper::Error,
+    },
+    /// What the pool of hyper-util says.
+    #[error(transparent)]
+    Pooled(#[from] legacy::Error),
+}
+
+impl Failure {
+    /// Nothing was sent, for there was no connection.
+    pub(crate) fn is_connect(&self) -> bool {
+        match self {
+            Self::Connect(_) => true,
+            Self::Exchange { .. } => false,
+            Self::Pooled(error) => error.is_connect(),
+        }
+    }
+
+    /// Its connection had answered before; HTTP/2 says itself what became of a request.
+    pub(crate) fn on_used_http1(&self) -> bool {
+        match self {
+            Self::Connect(_) => false,
+            Self::Exchange { used, .. } => *used,
+            Self::Pooled(error) => error.connect_info().is_some_and(|info| {
+                let mut extras = http::Extensions::new();
+                info.get_extras(&mut extras);
+                !info.is_negotiated_h2() && extras.get::<Stamp>().is_some_and(Stamp::used)
+            }),
+        }
+    }
+}
+
 /// Connects within a limit of time and stamps the connection.
 #[derive(Clone, Debug)]
 struct Connector {
@@ -154,10 +208,17 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let limit = CONNECT_LIMIT
-            .try_with(|limit| *limit)
-            .map_or(self.limit, |limit| limit.min(self.limit));
-        let connecting = self.inner.call(uri);
+        let limit = CONNECT_LIMIT.try_with(|limit| *limit);
+        self.connect(uri, limit.unwrap_or(self.limit))
+    }
+}
+
+impl Connector {
+    /// Connects within `limit`.
+    fn connect(&self, uri: Uri, limit: Duration) -> <Self as Service<Uri>>::Future {
+        let limit = limit.min(self.limit);
+        // Neither part needs to be made ready.
+        let connecting = self.inner.clone().call(uri);
         Box::pin(async move {
             match tokio::time::timeout(limit, connecting).await {
                 Ok(connected) => Ok(Stamped::new(connected?)),

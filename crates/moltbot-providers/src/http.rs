@@ -13,14 +13,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
-use hyper_util::client::legacy;
 use moltbot_types::{Call, CallError, Headers, Kind, Next, Reply, Retry};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::repeatable;
-use crate::connect::{Client, Stamp};
+use crate::connect::{Client, Failure, Host, Received, Stamp};
 use crate::error::SetupError;
+pub use place::list_of_models;
 use spec::Target;
 pub use spec::TargetSpec;
 
@@ -38,6 +38,8 @@ const STALE_WITHIN: Duration = Duration::from_secs(1);
 pub struct Http {
     target: Arc<Target>,
     client: Client,
+    /// `None` where TLS decides what is spoken.
+    host: Option<Arc<Host>>,
 }
 
 impl Http {
@@ -47,7 +49,12 @@ impl Http {
     /// [`SetupError::Url`] where the base URL is none.
     pub fn new(spec: TargetSpec, client: Client) -> Result<Self, SetupError> {
         let target = Arc::new(Target::new(spec)?);
-        Ok(Self { target, client })
+        let host = client.host(target.place.base());
+        Ok(Self {
+            target,
+            client,
+            host,
+        })
     }
 
     /// Sends the call; `Ok` is an answer of any status.
@@ -56,12 +63,21 @@ impl Http {
         call: &Call,
         body: Bytes,
         shown: &Headers,
-    ) -> Result<Response<Incoming>, CallError> {
+    ) -> Result<Response<Received>, CallError> {
         let limit = self.target.connect;
         let request = self.target.request(call, body.clone(), shown)?;
         let begun = Instant::now();
-        let error = match self.client.send(request, limit).await {
-            Ok(response) => return Ok(answered(response)),
+        let sent = match &self.host {
+            Some(host) => host.send(request, limit).await,
+            None => self
+                .client
+                .send(request, limit)
+                .await
+                .map(answered)
+                .map_err(Failure::from),
+        };
+        let error = match sent {
+            Ok(response) => return Ok(response),
             Err(error) => error,
         };
         if !(repeatable(&call.head) && is_stale(&error) && begun.elapsed() < STALE_WITHIN) {
@@ -69,11 +85,12 @@ impl Http {
         }
         let request = self.target.request(call, body, shown)?;
         let sent = self.client.send_fresh(request, limit).await;
-        sent.map(answered).map_err(|error| self.judge(call, error))
+        sent.map(answered)
+            .map_err(|error| self.judge(call, error.into()))
     }
 
     /// What a failed exchange means.
-    fn judge(&self, call: &Call, error: legacy::Error) -> CallError {
+    fn judge(&self, call: &Call, error: Failure) -> CallError {
         let scene = self.target.scene(&call.head);
         if error.is_connect() {
             return match is_tls(&error) {
@@ -133,21 +150,16 @@ async fn within<F: Future>(until: Option<Instant>, future: F) -> Result<F::Outpu
 }
 
 /// Notes on the connection that it has answered.
-fn answered(response: Response<Incoming>) -> Response<Incoming> {
+fn answered(response: Response<Incoming>) -> Response<Received> {
     if let Some(stamp) = response.extensions().get::<Stamp>() {
         stamp.answered();
     }
-    response
+    response.map(Received::from)
 }
 
 /// Whether a pooled connection was closed by its peer while it was idle: it had answered before, and
 /// ended now without an answer.
-fn is_stale(error: &legacy::Error) -> bool {
-    let used = error.connect_info().is_some_and(|info| {
-        let mut extras = http::Extensions::new();
-        info.get_extras(&mut extras);
-        !info.is_negotiated_h2() && extras.get::<Stamp>().is_some_and(Stamp::used)
-    });
+fn is_stale(error: &Failure) -> bool {
     let closed = find::<hyper::Error>(error)
         .is_some_and(|e| e.is_incomplete_message() || e.is_closed() || e.is_canceled());
     let reset = find::<io::Error>(error).is_some_and(|e| {
@@ -158,7 +170,7 @@ fn is_stale(error: &legacy::Error) -> bool {
                 | io::ErrorKind::BrokenPipe
         )
     });
-    used && (closed || reset)
+    error.on_used_http1() && (closed || reset)
 }
 
 /// Whether HTTP/2 said that it has not begun with the call.

@@ -9,7 +9,6 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use moltbot_types::{CallError, Head, Headers, Reply, UpstreamFault};
 use tokio::time::Instant;
 
@@ -17,6 +16,7 @@ use super::events::Events;
 use super::place::Place;
 use super::spec::Target;
 use super::within;
+use crate::connect::Received;
 
 /// Most bytes that are read of a failure's body, and how long it is waited for.
 const FAILURE_LIMIT: usize = 64 << 10;
@@ -42,7 +42,7 @@ pub(super) async fn refusal(
     target: &Target,
     call: &Head,
     head: Parts,
-    mut body: Incoming,
+    mut body: Received,
     shown: &Headers,
 ) -> CallError {
     let text = as_far_as_it_comes(&mut body).await;
@@ -56,7 +56,7 @@ pub(super) async fn success(
     target: &Arc<Target>,
     call: &Head,
     head: Parts,
-    mut body: Incoming,
+    mut body: Received,
     until: Option<Instant>,
 ) -> Result<Reply, CallError> {
     let scene = target.scene(call);
@@ -93,8 +93,9 @@ pub(super) async fn success(
         Reply::stream(target.dialect, Events::new(Arc::clone(target), call, body))
     };
     reply.status = head.status;
-    for name in PASSED_ON {
-        if let Some(value) = head.headers.get(&name) {
+    // An answer has few headers: looking each up in the list costs less than the other way round.
+    for (name, value) in &head.headers {
+        if PASSED_ON.contains(name) && !reply.headers.contains_key(name) {
             reply.headers.insert(name, value.clone());
         }
     }
@@ -106,7 +107,7 @@ async fn whole(
     target: &Target,
     call: &Head,
     headers: &HeaderMap,
-    mut body: Incoming,
+    mut body: Received,
     mut until: Option<Instant>,
 ) -> Result<Bytes, CallError> {
     let scene = target.scene(call);
@@ -149,7 +150,7 @@ pub(super) fn no_beginning(target: &Target, call: &Head) -> CallError {
 }
 
 /// Reads what comes within the limits for failures.
-async fn as_far_as_it_comes(body: &mut Incoming) -> Bytes {
+async fn as_far_as_it_comes(body: &mut Received) -> Bytes {
     let mut all = BytesMut::new();
     let read = async {
         while let Some(Ok(frame)) = body.frame().await {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use http_body::Body;
-use hyper::body::Incoming;
 use moltbot_types::{CallError, Frames, Head, Mark, Splitter};
 use tokio::time::{Sleep, sleep};
 
 use super::spec::Target;
+use crate::connect::Received;
 
 /// How long the connection may stay open after the answer's proper end; usage may still come.
 const LINGER: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ pub(super) struct Events {
     target: Arc<Target>,
     call: Head,
     splitter: Box<dyn Splitter>,
-    body: Option<Incoming>,
+    body: Option<Received>,
     /// The failure that follows the frames before it.
     failure: Option<CallError>,
     ended: bool,
@@ -34,7 +34,7 @@ pub(super) struct Events {
 type Item = Result<Frames, CallError>;
 
 impl Events {
-    pub(super) fn new(target: Arc<Target>, call: &Head, body: Incoming) -> Self {
+    pub(super) fn new(target: Arc<Target>, call: &Head, body: Received) -> Self {
         Self {
             splitter: target.dialect.splitter(call.operation, target.event_limit),
             target,

@@ -64,6 +64,11 @@ impl Place {
         })
     }
 
+    /// Scheme, host and some path.
+    pub(super) fn base(&self) -> &Uri {
+        &self.paths[0].1
+    }
+
     /// Where a call goes.
     pub(super) fn uri(&self, call: &Call) -> Result<Uri, CallError> {
         let mut known = self.paths.iter();
@@ -81,6 +86,15 @@ impl Place {
         parts.path_and_query = Some(path);
         Uri::from_parts(parts)
             .map_err(|_| CallError::new(Kind::BadRequest, "the query of the path is malformed"))
+    }
+}
+
+/// Where a server of that dialect lists its models, which costs nothing to ask.
+pub fn list_of_models(base: &str, dialect: &dyn Dialect) -> String {
+    let base = base.trim().trim_end_matches('/');
+    match ends_in_version(base) {
+        true => format!("{base}/models"),
+        false => format!("{base}{}/models", dialect.version()),
     }
 }
 
