@@ -89,10 +89,7 @@ impl Front {
                     trail: &trail,
                 };
                 let call = self.call(request, &peer, asked, &mut recording);
-                match AssertUnwindSafe(call).catch_unwind().await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(self.panicked()),
-                }
+                caught(call, || self.rt.calls.metrics().panicked()).await
             }
             Ok(route) => self.list(&request, &peer, &route, &mut recording),
             Err(error) => Err(error),
@@ -108,13 +105,6 @@ impl Front {
             return respond::without_body(answer);
         }
         answer
-    }
-
-    /// A call panicked: its caller hears of it with the request's id, and all others hear nothing.
-    fn panicked(&self) -> CallError {
-        self.rt.calls.metrics().panicked();
-        let message = "an internal error ended this call; the log says more under its request id";
-        CallError::new(Kind::Internal, message)
     }
 
     /// The list of models, or one of it.
@@ -176,7 +166,42 @@ impl Front {
     }
 }
 
+/// A call that panics fails: its caller hears of it with the request's id, and all others hear nothing.
+async fn caught<T>(
+    call: impl Future<Output = Result<T, CallError>>,
+    on_panic: impl FnOnce(),
+) -> Result<T, CallError> {
+    match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(_) => {
+            on_panic();
+            let message = "an internal error ended this call; the log says more";
+            Err(CallError::new(Kind::Internal, message))
+        }
+    }
+}
+
 fn no_experiments(name: &ModelName) -> CallError {
     let message = format!("`{name}`: comparing models is not supported by this version");
     CallError::new(Kind::ModelNotFound, message).param("model")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn fm_76_a_panic_within_a_call_is_that_calls_failure_and_is_counted() {
+        let mut panics = 0;
+        let call = async { panic!("as asked") };
+        let failed: Result<(), _> = caught(call, || panics += 1).await;
+        let error = failed.unwrap_err();
+        assert_eq!(
+            (error.status().as_u16(), error.word()),
+            (500, "internal_error")
+        );
+        assert_eq!(panics, 1);
+        assert_eq!(caught(async { Ok(1) }, || panics += 1).await.ok(), Some(1));
+        assert_eq!(panics, 1);
+    }
 }
