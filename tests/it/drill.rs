@@ -84,7 +84,7 @@ fn a_report_is_written_as_its_name_says() {
     assert!(shown.contains("none of 9 callers noticed"), "{shown}");
     let written = home.read("drill.md");
     assert!(
-        written.starts_with("# Drill: the region of model m"),
+        written.starts_with("# Drill: a region of model m"),
         "{written}"
     );
     assert!(written.contains("| during | 3 | 0 | 3 |"), "{written}");

@@ -71,10 +71,10 @@ async fn until_up(home: &Home) {
 }
 
 /// Waits until another server runs in the place of that one, which goes when it is found to hang.
-async fn until_replaced(daemon: &Daemon, gone: u32) {
+async fn until_replaced(daemon: &Daemon, replicas: usize, gone: u32) {
     for _ in 0..600 {
         let servers = servers(daemon.pid());
-        if servers.len() == 2 && !servers.contains(&gone) {
+        if servers.len() == replicas && !servers.contains(&gone) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -136,11 +136,11 @@ async fn callers_do_not_notice_that_a_server_is_killed_and_another_one_hangs() {
     let first = servers(daemon.pid());
     assert_eq!(first.len(), 2);
     signal(first[0], Signal::KILL);
-    until_replaced(&daemon, first[0]).await;
+    until_replaced(&daemon, 2, first[0]).await;
     until_up(&home).await;
 
     signal(first[1], Signal::STOP);
-    until_replaced(&daemon, first[1]).await;
+    until_replaced(&daemon, 2, first[1]).await;
     until_up(&home).await;
 
     let before = calls.load(Ordering::Relaxed);
@@ -167,6 +167,8 @@ async fn a_drain_leaves_no_server() {
     until_up(&home).await;
     let pids = all_below(daemon.pid());
     assert!(pids.len() >= 4, "guards and servers: {pids:?}");
+    // One that hangs does not hear that it shall end.
+    signal(servers(daemon.pid())[0], Signal::STOP);
     assert!(daemon.stop().success());
     until_gone(&pids, Duration::ZERO).await;
 }
@@ -180,6 +182,25 @@ async fn a_killed_daemon_leaves_no_server() {
     daemon.signal(Signal::KILL);
     daemon.ended();
     until_gone(&pids, Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn calls_follow_a_server_whose_port_was_taken() {
+    let home = Home::with(&model(1, ""));
+    let mut daemon = home.start();
+    until_up(&home).await;
+    let server = servers(daemon.pid())[0];
+    let words = command(server).unwrap();
+    let mut words = words.split(' ').skip_while(|word| *word != "--port");
+    let port: u16 = words.nth(1).unwrap().parse().unwrap();
+    signal(server, Signal::KILL);
+    // The system closes its socket a moment after it; the next server waits for half a second.
+    let _taken = daemon.wait_for(|_| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+    until_replaced(&daemon, 1, server).await;
+    until_up(&home).await;
+    let body = json!({ "model": "local", "max_tokens": 1, "messages": [{ "role": "user", "content": "Hi" }] });
+    let answer = chat(&daemon, body.to_string()).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ pub(crate) struct ModelForm {
     #[schemars(length(min = 1))]
     pub(crate) targets: Vec<TargetForm>,
     /// Local model servers that answer for it, in the place of `endpoint` and `targets`: the daemon starts,
-    /// watches and restarts them.
+    /// watches and restarts them. A change starts new ones; `fallback` answers until they are ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<Instance>,
     /// Its own params; they win over those of its kind.

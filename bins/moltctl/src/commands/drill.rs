@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use moltbot_types::admin::{DrillOrder, DrillPart, DrillPhase, DrillReport};
 
 use super::Context;
@@ -48,7 +49,8 @@ pub(super) async fn run(context: &Context, drill: Drill) -> Result<(), Failure> 
 }
 
 fn show(context: &Context, report: &DrillReport, written: Option<&Path>) -> Result<(), Failure> {
-    line(&format!("{} {}", what(report), how(report)))?;
+    line(&what(report))?;
+    line(&taken(report))?;
     line("")?;
     output::table(HEAD, report.phases.iter().map(row))?;
     line("")?;
@@ -83,7 +85,8 @@ fn write(path: &Path, report: &DrillReport) -> Result<(), Failure> {
 
 fn markdown(report: &DrillReport) -> String {
     let cells = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut text = format!("# Drill: {}\n\n{}\n\n", what(report), how(report));
+    let (what, now, taken) = (what(report), Timestamp::now(), taken(report));
+    let mut text = format!("# Drill: {what}\n\n{now:.0}; {taken}\n\n");
     text += &cells(&HEAD.map(str::to_owned));
     text += &format!("|{}\n", "---|".repeat(HEAD.len()));
     for phase in &report.phases {
@@ -125,22 +128,22 @@ fn row(phase: &DrillPhase) -> [String; 7] {
     ]
 }
 
-/// What was taken away.
+/// What the drill is about.
 fn what(report: &DrillReport) -> String {
     let part = match report.take {
         DrillPart::Instance => "an instance",
         DrillPart::Node => "the primaries",
-        DrillPart::Region => "the region",
+        DrillPart::Region => "a region",
     };
-    format!("{part} of model {} is taken away", report.model)
+    format!("{part} of model {}", report.model)
 }
 
-fn how(report: &DrillReport) -> String {
+fn taken(report: &DrillReport) -> String {
     let how = match report.killed {
-        true => "its process is killed",
-        false => "no call goes there",
+        true => "its process was killed",
+        false => "no call went there",
     };
-    format!("({}: {how})", report.taken.join(", "))
+    format!("taken away: {} ({how})", report.taken.join(", "))
 }
 
 fn facts(report: &DrillReport) -> Vec<String> {

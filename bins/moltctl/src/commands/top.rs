@@ -15,6 +15,9 @@ use crate::cli::Top;
 use crate::failure::Failure;
 use crate::output::{self, DIM, line, rows, state};
 
+/// How far a call can move, the nearest first.
+const LEVELS: [&str; 4] = ["instance", "node", "region", "model"];
+
 /// What there is to see at one moment.
 #[derive(Serialize)]
 struct Frame {
@@ -152,7 +155,7 @@ impl Frame {
                     target
                         .latency_ms
                         .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms")),
-                    self.count(key, |outcome| outcome != "ok").to_string(),
+                    self.count(key, is_failure).to_string(),
                     target.reason.clone().unwrap_or_default(),
                 ]
             });
@@ -172,14 +175,14 @@ impl Frame {
     }
 
     fn failovers(&self) -> String {
-        let levels = self.failovers.iter().filter(|moves| moves.outcome == "ok");
-        let levels = levels.map(|ok| {
-            let failed = self
-                .failovers
-                .iter()
-                .find(|other| other.level == ok.level && other.outcome == "failed");
-            let failed = failed.map_or(0, |failed| failed.count);
-            format!("{} {} ok, {failed} failed", ok.level, ok.count)
+        let levels = LEVELS.iter().map(|level| {
+            let count = |outcome| {
+                let moves = self.failovers.iter();
+                let mut moves =
+                    moves.filter(|moves| moves.level == *level && moves.outcome == outcome);
+                moves.next().map_or(0, |moves| moves.count)
+            };
+            format!("{level} {} ok, {} failed", count("ok"), count("failed"))
         });
         levels.collect::<Vec<_>>().join("; ")
     }
@@ -200,6 +203,11 @@ impl Frame {
             .saturating_sub(last.count(key, |_| true));
         format!("{:.1}", calls as f64 / (self.at - last.at).as_secs_f64())
     }
+}
+
+/// Whether an outcome is to be worried about: a caller that left is not.
+fn is_failure(outcome: &str) -> bool {
+    !matches!(outcome, "ok" | "cancelled")
 }
 
 /// One sample of the metrics' text.
@@ -250,7 +258,7 @@ impl Screen {
         let mut out = anstream::stdout().lock();
         write!(out, "\x1b[H")?;
         for text in &lines[..shown] {
-            write!(out, "{text}\x1b[K\r\n")?;
+            writeln!(out, "{text}\x1b[K")?;
         }
         match lines.len() - shown {
             0 => write!(out, "\x1b[J")?,
