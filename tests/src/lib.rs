@@ -3,9 +3,11 @@
 mod daemon;
 mod home;
 mod parts;
+mod token_server;
 mod upstream;
 
 pub use daemon::Daemon;
 pub use home::{Home, Ran};
 pub use parts::{ModelServer, command, descendants, tools};
+pub use token_server::{CLIENT_SECRET, TokenServer};
 pub use upstream::{Counts, Do, Recorded, Upstream};

@@ -87,6 +87,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl model switch primary-model --to secondary-model"
     )]
     Model(Model),
+    /// List, try and set the credentials that models are called with
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl auth check primary-model"
+    )]
+    Auth(Auth),
     /// Take a part away, measure what callers felt, and put it back
     #[command(
         subcommand,
@@ -159,6 +165,48 @@ pub(crate) enum Config {
     /// Take the last change back
     #[command(after_help = "Example:\n  moltctl config rollback")]
     Rollback,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Auth {
+    /// List the credential of each model, and how it is
+    #[command(after_help = "Example:\n  moltctl auth list --output json")]
+    List,
+    /// Really log in, and say what is to blame where that fails: secret, clock or server
+    #[command(after_help = "Examples:\n  moltctl auth check\n  moltctl auth check primary-model")]
+    Check {
+        /// The model [default: all of them]
+        model: Option<String>,
+    },
+    /// Write a secret to models/auth.json; it is asked for, or read from standard input
+    #[command(
+        after_help = "Examples:\n  moltctl auth set primary-model\n  moltctl auth set primary-model < key.txt\n  moltctl auth set primary-model --client-id gateway --token-url https://auth.example.com/token"
+    )]
+    Set(AuthSet),
+    /// Take an entry out of models/auth.json
+    #[command(after_help = "Example:\n  moltctl auth remove primary-model")]
+    Remove {
+        /// The entry: a model or a profile
+        name: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct AuthSet {
+    /// The model
+    pub(crate) model: String,
+    /// For OAuth 2.0: the client, whose secret is asked for
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: Option<String>,
+    /// For OAuth 2.0: where tokens are fetched
+    #[arg(long, value_name = "URL")]
+    pub(crate) token_url: Option<String>,
+    /// For OAuth 2.0: what is asked for
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) scope: Option<String>,
+    /// The secret is a refresh token of OAuth 2.0
+    #[arg(long)]
+    pub(crate) refresh_token: bool,
 }
 
 #[derive(Subcommand)]

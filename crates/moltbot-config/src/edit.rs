@@ -1,5 +1,7 @@
 //! Changes of `gateway.yaml` in place: comments, order and quoting of everything else stay.
 
+mod secrets;
+
 use std::fs;
 use std::io;
 use std::path::PathBuf;

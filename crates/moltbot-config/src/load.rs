@@ -91,6 +91,16 @@ pub(crate) fn load_text(
     overrides: &Overrides,
     text: &str,
 ) -> Result<Loaded, Problems> {
+    load_texts(home, overrides, text, None)
+}
+
+/// The same, with another text in the place of `auth.json`, too.
+pub(crate) fn load_texts(
+    home: &Home,
+    overrides: &Overrides,
+    text: &str,
+    secrets: Option<&str>,
+) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
     let mut parts = Problems::default();
     let mut notices = Vec::new();
@@ -102,7 +112,10 @@ pub(crate) fn load_text(
     channels::check(home, &mut parts, &mut notices);
 
     // one tree of all layers, each value with its origin
-    let auth = secret::read(home, &mut problems);
+    let auth = match secrets {
+        Some(text) => secret::parse(text, &mut problems),
+        None => secret::read(home, &mut problems),
+    };
     let file = match map(text, &mut problems) {
         Ok(file) => file,
         Err(problem) => {

@@ -13,12 +13,24 @@ use crate::tree::{Node, Value};
 /// Reads `auth.json`; an empty map where there is none.
 pub(crate) fn read(home: &Home, problems: &mut Problems) -> Node {
     let path = home.auth_file();
-    let tree = match file::read(&path, AUTH) {
-        Ok(None) => return Node::empty_map(),
-        Ok(Some(text)) => is_private(&path).and_then(|()| file::parse_json(&text, AUTH, problems)),
-        Err(problem) => Err(problem),
-    };
-    match tree {
+    let text = file::read(&path, AUTH);
+    let text = text.and_then(|text| match text {
+        Some(text) => is_private(&path).map(|()| Some(text)),
+        None => Ok(None),
+    });
+    match text {
+        Ok(Some(text)) => parse(&text, problems),
+        Ok(None) => Node::empty_map(),
+        Err(problem) => {
+            problems.push(problem);
+            Node::empty_map()
+        }
+    }
+}
+
+/// The entries of a text; an empty map where it is none.
+pub(crate) fn parse(text: &str, problems: &mut Problems) -> Node {
+    match file::parse_json(text, AUTH, problems) {
         Ok(tree) if matches!(tree.value, Value::Map(_)) => return tree,
         Ok(tree) => {
             let message = "expected a map from names to credentials";

@@ -86,6 +86,12 @@ impl Credentials {
         ));
         Ok(credential)
     }
+
+    /// The credential of these settings, if it is at work.
+    pub(crate) fn find(&self, oauth: &config::OAuth) -> Option<Arc<OAuth>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&settings(oauth).fingerprint())?.upgrade()
+    }
 }
 
 fn settings(oauth: &config::OAuth) -> OAuthSettings {

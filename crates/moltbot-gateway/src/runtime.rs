@@ -70,6 +70,13 @@ impl Runtime {
         })
     }
 
+    /// Ends all tasks and waits for them, as long as the last request to a token server may take.
+    pub(crate) async fn end(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(15), self.tasks.wait()).await;
+    }
+
     /// Takes over the settings of a new configuration; what was learnt and used stays.
     pub(crate) fn configure(&self, config: &Config) {
         self.health.configure(breaker(config));

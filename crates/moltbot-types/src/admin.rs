@@ -60,6 +60,27 @@ pub struct TargetStatus {
     pub reason: Option<String>,
 }
 
+/// As whom the calls of one model leave; `GET /admin/v1/auth`, `POST /admin/v1/auth/check`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CredentialStatus {
+    /// The model.
+    pub model: String,
+    /// Names the credential: `model/NAME` or `profile/NAME`; `null` where calls leave as nobody.
+    pub credential: Option<String>,
+    /// `none`, `api_key`, `oauth` or `missing`.
+    pub kind: String,
+    /// Whether it is good; `null` where nobody has tried.
+    pub ok: Option<bool>,
+    /// What is to blame where it is not: `secret`, `clock` or `server`.
+    pub cause: Option<String>,
+    /// What happened, and what to do.
+    pub detail: Option<String>,
+    /// Seconds that its token still lives.
+    pub lives_s: Option<u64>,
+    /// Seconds that this machine's clock is ahead of the token server's.
+    pub skew_s: Option<i64>,
+}
+
 /// One channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChannelStatus {

@@ -1,5 +1,6 @@
 //! One module for each group of commands; each asks the admin service and shows the answer.
 
+mod auth;
 mod chat;
 mod config;
 mod drill;
@@ -64,6 +65,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Drill(drill) => drill::run(&context, drill).await,
         Command::Chat { model, text } => chat::run(&context, model, text.join(" ")).await,
         Command::Config(command) => config::run(&context, command).await,
+        Command::Auth(command) => auth::run(&context, command).await,
         Command::Model(command) => model::run(&context, command).await,
         Command::Logs(logs) => logs::run(&context, &logs),
         Command::Completions { .. } | Command::Man => Ok(()),

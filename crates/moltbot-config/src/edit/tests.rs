@@ -539,3 +539,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_credential_is_written_privately_and_the_rest_of_the_file_stays() {
+    let bench = bench("models: [{name: m, endpoint: 'http://h', auth: {type: api_key}}]\n");
+    let path = bench.home.auth_file();
+    let text = || fs::read_to_string(&path).unwrap();
+    let key = |value| [("type", "api_key"), ("key", value)];
+    bench.editor().set_credential("m", &key("k1")).unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    fs::write(
+        &path,
+        "{\"z\": {\"key\": \"1\"}, \"m\": {\"key\": \"2\", \"type\": \"api_key\"}, \"a\": {}}",
+    )
+    .unwrap();
+    bench.editor().set_credential("m", &key("k2")).unwrap();
+    let entries: Vec<String> = serde_json::from_str::<serde_json::Map<String, Json>>(&text())
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    assert_eq!(entries, ["z", "m", "a"]);
+    assert!(text().contains("k2"));
+    let client = [
+        ("type", "oauth"),
+        ("client_id", "c"),
+        ("client_secret", "s"),
+        ("token_url", "http://t"),
+    ];
+    bench.editor().set_credential("m", &client).unwrap();
+    assert!(!text().contains("k2"), "a key is no part of oauth");
+    bench.editor().remove_credential("m").unwrap();
+    let error = bench.editor().remove_credential("m").unwrap_err();
+    assert!(matches!(error, EditError::NotThere(_)), "{error}");
+}
+
+#[test]
+fn a_credential_that_would_be_invalid_is_not_written() {
+    let bench = bench("models: [{name: m, endpoint: 'http://h'}]\n");
+    let keys = [("type", "oauth"), ("token_url", "no url")];
+    let error = bench.editor().set_credential("m", &keys).unwrap_err();
+    assert!(error.to_string().contains("models/auth.json"), "{error}");
+    assert!(!bench.home.auth_file().exists());
+}

@@ -4,6 +4,7 @@
 //! runs the same service in its own process over the locked home. What only a running daemon can
 //! answer is then refused with exit code 3.
 
+mod auth;
 mod config;
 mod drill;
 mod listener;
@@ -148,6 +149,12 @@ impl Admin {
                 self.config_set(&decode(key), body(request)?).await
             }
             ("DELETE", ["config", "values", key]) => self.config_unset(&decode(key)).await,
+            ("GET", ["auth"]) => self.auth_list(),
+            ("POST", ["auth", "check"]) => self.auth_check(body(request)?).await,
+            ("PUT", ["auth", "entries", name]) => {
+                self.auth_set(&decode(name), body(request)?).await
+            }
+            ("DELETE", ["auth", "entries", name]) => self.auth_remove(&decode(name)).await,
             ("GET", ["models"]) => self.models(),
             ("POST", ["models"]) => self.model_add(body(request)?).await,
             ("GET", ["models", name]) => self.model(&decode(name)),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use moltbot_config::Config;
 use moltbot_config::config::{Model, ModelKind, Provider};
 use moltbot_telemetry::{Telemetry, TelemetrySettings};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::probe::probe;
+use super::probe::{Probed, probe};
 use super::{Admin, Answer, Refusal, json};
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
@@ -92,12 +93,16 @@ impl Admin {
 
     /// Asks a model for one short answer, through the whole path.
     pub(super) async fn model_test(&self, name: &str) -> Answer {
-        let snapshot = match &self.daemon {
-            Some(daemon) => daemon.live.snapshot(),
-            None => Arc::new(self.build(name)?),
+        let probed = match &self.daemon {
+            Some(daemon) => asked(&daemon.live.snapshot(), name).await?,
+            None => {
+                let (snapshot, rt) = self.build(name)?;
+                let probed = asked(&snapshot, name).await;
+                drop(snapshot);
+                rt.end().await;
+                probed?
+            }
         };
-        let model = snapshot.config.model(name).ok_or_else(|| unknown(name))?;
-        let probed = probe(&snapshot, model, 16).await;
         let answer = probed.answer;
         let answer = answer.map_err(|error| Refusal::failed(error.to_string()))?;
         let served = probed.tried.served.as_ref();
@@ -112,7 +117,7 @@ impl Admin {
     }
 
     /// The snapshot of the files, with the daemon down, to ask that model.
-    fn build(&self, name: &str) -> Result<Snapshot, Refusal> {
+    fn build(&self, name: &str) -> Result<(Snapshot, Runtime), Refusal> {
         let failed = |error: crate::gateway::StartError| Refusal::failed(error.to_string());
         let mut loaded = self.load()?;
         let model = loaded.config.model(name).ok_or_else(|| unknown(name))?;
@@ -123,15 +128,26 @@ impl Admin {
         let models = &mut loaded.config.models;
         models.retain(|model| model.instance.is_none());
         let key = live::caller_key(&self.home).map_err(failed)?;
+        let rt = self.runtime(&loaded.config)?;
+        let snapshot = Snapshot::build(0, loaded.config, key.as_deref(), &rt).map_err(failed)?;
+        Ok((snapshot, rt))
+    }
+
+    /// What a snapshot stands on, with the daemon down.
+    pub(super) fn runtime(&self, config: &Config) -> Result<Runtime, Refusal> {
         // The call is told of in the home's own log, as any other.
         let mut settings = TelemetrySettings::default();
         settings.log.dir = self.home.logs_dir();
         let telemetry = Telemetry::new(&settings);
         let telemetry = telemetry.map_err(|error| Refusal::failed(error.to_string()))?;
-        let rt = Runtime::new(&self.home, &loaded.config, Arc::clone(telemetry.calls()))
-            .map_err(failed)?;
-        Snapshot::build(0, loaded.config, key.as_deref(), &rt).map_err(failed)
+        let rt = Runtime::new(&self.home, config, Arc::clone(telemetry.calls()));
+        rt.map_err(|error| Refusal::failed(error.to_string()))
     }
+}
+
+async fn asked(snapshot: &Snapshot, name: &str) -> Result<Probed, Refusal> {
+    let model = snapshot.config.model(name).ok_or_else(|| unknown(name))?;
+    Ok(probe(snapshot, model, 16).await)
 }
 
 /// Where a model is answered, as `model show` tells it; servers of our own have no lasting address.

@@ -22,6 +22,8 @@ use crate::credential::fault::{Cause, Fault};
 /// When a token is renewed, as a share of its life, and how far that strays.
 const RENEWED_AT: f64 = 0.8;
 const STRAY: f64 = 0.1;
+/// Servers count in whole seconds, so that a token may end that much sooner than it is told.
+const ROUNDED: Duration = Duration::from_millis(1100);
 /// No renewal by the clock follows another one sooner.
 const LEAST_LIFE: Duration = Duration::from_millis(500);
 /// First wait after a failure; it doubles.
@@ -29,8 +31,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Longest wait while the server is to blame, and while we are: nobody likes a client that hammers.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT_REFUSED: Duration = Duration::from_secs(300);
-/// A token that is refused this soon, when the one before was refused too, is not renewed for it again.
-const FRESH: Duration = Duration::from_secs(10);
+/// A token that is refused this soon and in the first half of its life, when the one before was refused too,
+/// is not renewed for it again.
+const FRESH: Duration = Duration::from_secs(5);
 /// First wait after such a token was given up.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
@@ -128,7 +131,8 @@ impl<G: Grant> Renewal<G> {
         if token.headers != *shown {
             return true;
         }
-        if token.instead && token.received.elapsed() < FRESH {
+        let fresh = FRESH.min((token.expires - token.received) / 2);
+        if token.instead && token.received.elapsed() < fresh {
             self.give_up();
             return false;
         }
@@ -286,7 +290,8 @@ fn headers(token: &SecretString) -> Option<Headers> {
 /// When a token of that life is renewed: many that came together are not renewed together.
 fn renewed_at(life: Duration) -> Duration {
     let share = RENEWED_AT * rand::random_range(1.0 - STRAY..=1.0 + STRAY);
-    life.mul_f64(share).max(LEAST_LIFE)
+    let latest = life.saturating_sub(ROUNDED);
+    life.mul_f64(share).min(latest).max(LEAST_LIFE)
 }
 
 fn strayed(wait: Duration) -> Duration {
