@@ -1,5 +1,6 @@
 //! `--demo`: a home with builtin models, and what to try with it.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -35,7 +36,7 @@ impl Demo {
     pub(crate) fn greet(&self, listen: SocketAddr) {
         let home = self.home.root().display();
         let ctl = moltctl();
-        println!(
+        let text = format!(
             r#"MoltBot is up with two builtin models, `first` and its fallback `second`. Try, in another terminal:
 
 1. Ask for an answer
@@ -60,6 +61,8 @@ Ctrl-C ends the demo{}."#,
                 ""
             }
         );
+        // Whoever closed the pipe has read enough; the demo goes on.
+        let _ = writeln!(std::io::stdout(), "{text}");
     }
 }
 
