@@ -1,7 +1,7 @@
 //! What happened to a call, for the log, the metrics and the answer's headers.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::caller::Caller;
@@ -106,7 +106,10 @@ pub struct Served {
 ///
 /// It is shared, because a caller that leaves drops the call while whoever records it still asks.
 #[derive(Default)]
-pub struct Trail(Mutex<Tried>);
+pub struct Trail {
+    tried: Mutex<Tried>,
+    experiment: OnceLock<Arc<str>>,
+}
 
 /// The content of a [`Trail`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,7 +123,7 @@ pub struct Tried {
 impl Trail {
     /// Writes an attempt down.
     pub fn attempt(&self, attempt: Attempt) {
-        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         tried.served = Some(Served {
             model: attempt.model.clone(),
             target: attempt.target.clone(),
@@ -130,16 +133,27 @@ impl Trail {
 
     /// The last attempt turned out otherwise: its stream was cut.
     pub fn amend(&self, outcome: Outcome, reason: &'static str) {
-        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = tried.attempts.last_mut() {
             last.outcome = outcome;
             last.reason = Some(reason);
         }
     }
 
+    /// The call takes part in a comparison of models; a call joins at most one.
+    pub fn join(&self, experiment: Arc<str>) {
+        // a second one would be a step that stands twice on the path: the first chose the model
+        let _ = self.experiment.set(experiment);
+    }
+
+    /// The comparison that the call takes part in.
+    pub fn experiment(&self) -> Option<&str> {
+        self.experiment.get().map(|name| &**name)
+    }
+
     /// Looks at what was tried.
     pub fn with<T>(&self, look: impl FnOnce(&Tried) -> T) -> T {
-        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&self.tried.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
