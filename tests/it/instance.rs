@@ -224,8 +224,18 @@ async fn a_reload_keeps_servers_restarts_changed_ones_and_ends_those_that_are_go
     let second = servers(daemon.pid());
     assert_eq!(second.len(), 2);
 
+    // A call that is under way keeps its server until its last byte.
+    let body = json!({
+        "model": "local", "max_tokens": 100, "stream": true,
+        "messages": [{ "role": "user", "content": "Tell me a long story" }],
+    });
+    let mut answer = chat(&daemon, body.to_string()).await;
+    answer.chunk().await.unwrap().unwrap();
     home.configure(&format!("models:\n{spare}"));
     home.ctl(&["config", "reload"]).done();
+    let rest = answer.text().await.unwrap();
+    assert!(rest.matches("data: ").count() > 3, "{rest}");
+    assert!(rest.ends_with("data: [DONE]\n\n"), "{rest}");
     until_gone(&second, Duration::from_secs(10)).await;
     assert_eq!(servers(daemon.pid()), Vec::<u32>::new());
 }
