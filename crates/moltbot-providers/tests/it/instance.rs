@@ -390,7 +390,7 @@ async fn what_a_server_prints_is_in_the_log() {
             .lines()
             .find(|line| line.contains(&format!("a line to {stream}")));
         let line = line.unwrap_or_else(|| panic!("{log}"));
-        assert!(line.contains("INFO instance:"), "{line}");
+        assert!(line.contains("INFO moltbot::instance:"), "{line}");
         assert!(line.contains(r#"model="m""#), "{line}");
     }
 }
