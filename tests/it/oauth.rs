@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moltbot_tests::{CLIENT_SECRET, Daemon, Do, Home, TokenServer, Upstream};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::{ask, chat, header};
 
@@ -46,6 +48,16 @@ async fn served(daemon: &Daemon) -> String {
     let answer = chat(daemon, ask("primary-model")).await;
     assert_eq!(answer.status(), 200);
     header(&answer, "x-moltbot-model").to_owned()
+}
+
+/// Who answered each of so many calls at once.
+async fn at_once(daemon: &Arc<Daemon>, calls: usize) -> Vec<String> {
+    let mut all = JoinSet::new();
+    for _ in 0..calls {
+        let daemon = Arc::clone(daemon);
+        all.spawn(async move { served(&daemon).await });
+    }
+    all.join_all().await
 }
 
 /// Asks until that model answers.
@@ -97,24 +109,23 @@ fn assert_quiet(home: &Home) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_renewal_an_expiry_and_no_failed_call_whatever_the_load() {
+async fn fm_55_one_renewal_an_expiry_and_no_failed_call_whatever_the_load() {
     let server = TokenServer::start(5).await;
     let home = home(&server, "gateway", server.entry("gateway"));
     let daemon = Arc::new(home.start());
     assert_eq!(served(&daemon).await, "primary-model");
     let (answered, begun) = (Arc::new(AtomicUsize::new(0)), Instant::now());
-    let callers = (0..40).map(|_| {
+    let mut callers = JoinSet::new();
+    for _ in 0..40 {
         let (daemon, answered) = (Arc::clone(&daemon), Arc::clone(&answered));
-        tokio::spawn(async move {
+        callers.spawn(async move {
             while begun.elapsed() < Duration::from_secs(20) {
                 assert_eq!(served(&daemon).await, "primary-model");
                 answered.fetch_add(1, Ordering::Relaxed);
             }
-        })
-    });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap();
+        });
     }
+    callers.join_all().await;
     // 20 s at a renewal every 3.6 s to 3.9 s, and the first token.
     let issued = server.count("issued").await;
     assert!((6..=7).contains(&issued), "{issued} tokens");
@@ -210,12 +221,8 @@ async fn calls_wait_for_a_slow_token_server() {
     server.control(json!({ "delay": 1500 })).await;
     let home = home(&server, "gateway", server.entry("gateway"));
     let daemon = Arc::new(home.start());
-    let calls = (0..20).map(|_| {
-        let daemon = Arc::clone(&daemon);
-        tokio::spawn(async move { served(&daemon).await })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        assert_eq!(call.await.unwrap(), "primary-model");
+    for served in at_once(&daemon, 20).await {
+        assert_eq!(served, "primary-model");
     }
     assert_eq!(server.count("asked").await, 1);
 }
@@ -248,24 +255,20 @@ async fn a_token_server_that_is_down_costs_nothing_until_the_token_ends_and_is_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_token_is_renewed_once_for_all_calls_and_no_call_fails() {
+async fn fm_28_a_revoked_token_is_renewed_once_for_all_calls_and_no_call_fails() {
     let server = TokenServer::start(600).await;
     let home = home(&server, "gateway", server.entry("gateway"));
     let daemon = Arc::new(home.start());
     assert_eq!(served(&daemon).await, "primary-model");
     server.control(json!({ "forget": true })).await;
-    let calls = (0..30).map(|_| {
-        let daemon = Arc::clone(&daemon);
-        tokio::spawn(async move { served(&daemon).await })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        assert_eq!(call.await.unwrap(), "primary-model");
+    for served in at_once(&daemon, 30).await {
+        assert_eq!(served, "primary-model");
     }
     assert_eq!(server.count("issued").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_that_the_model_refuses_are_given_up_after_one_renewal() {
+async fn fm_28_tokens_that_the_model_refuses_are_given_up_after_one_renewal() {
     let server = TokenServer::start(600).await;
     let home = home(&server, "gateway", server.entry("gateway"));
     server.control(json!({ "refuse": true })).await;
@@ -281,7 +284,7 @@ async fn tokens_that_the_model_refuses_are_given_up_after_one_renewal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rotated_refresh_tokens_outlive_the_daemon() {
+async fn fm_55_rotated_refresh_tokens_outlive_the_daemon() {
     let server = TokenServer::start(2).await;
     let mut entry = server.entry("gateway-refresh");
     entry["refresh_token"] = server.refresh_token().await.into();
@@ -321,13 +324,16 @@ async fn a_token_server_that_answers_nonsense_is_one_clear_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_off_is_told() {
+async fn fm_78_a_clock_that_is_off_ends_no_token_and_is_told() {
     let server = TokenServer::start(60).await;
-    server
-        .control(json!({ "skew": 7200, "refuse": true }))
-        .await;
+    server.control(json!({ "skew": 7200 })).await;
     let home = home(&server, "gateway", server.entry("gateway"));
     let daemon = home.start();
+    assert_eq!(served(&daemon).await, "primary-model");
+    let listed = home.ctl(&["auth", "list", "--output", "json"]).json();
+    let skew = listed[0]["skew_s"].as_i64().unwrap();
+    assert!((7190..=7210).contains(&skew), "{skew}");
+    server.control(json!({ "refuse": true })).await;
     assert_eq!(served(&daemon).await, "secondary-model");
     let reason = status_of(&home)["targets"][0]["reason"].clone();
     let reason = reason.as_str().unwrap();

@@ -152,7 +152,7 @@ async fn tokens_are_renewed_at_80_percent_of_their_life_and_none_is_ever_missing
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_many_meet_is_one_renewal() {
+async fn fm_55_a_refusal_that_many_meet_is_one_renewal() {
     let server = Server::default();
     let house = house(&server);
     let old = house.oauth.fetch().await.unwrap();
