@@ -25,8 +25,12 @@ use super::{BoxError, OnPanic, Peer, ServerSettings};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// hyper's buffers and what of a response may wait for its client, in bytes.
+/// What of a response may wait for its client, in bytes.
 const BUFFER: usize = 64 * 1024;
+
+/// hyper's buffers on HTTP/1, in bytes: a prompt that has arrived is read at once and in one piece, which
+/// spares its copy. They grow to that only where so much comes, or waits for a slow client.
+const WHOLE: usize = 256 * 1024;
 
 /// How connections of one server are served.
 pub(super) struct Protocols {
@@ -43,7 +47,7 @@ impl Protocols {
             .timer(TokioTimer::new())
             // `IoGuard` times the head; hyper would make a timer for each request.
             .header_read_timeout(None)
-            .max_buf_size(BUFFER.max(2 * settings.max_head));
+            .max_buf_size(WHOLE.max(2 * settings.max_head));
         // The scan counts fields. Up to this number, hyper keeps them on the stack.
         if settings.max_fields > 100 {
             http1.max_headers(settings.max_fields);
