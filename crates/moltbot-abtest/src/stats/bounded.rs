@@ -50,7 +50,7 @@ impl Seen {
 /// let other = Seen { count: 500.0, sum: 400.0 };
 /// assert!(ln_e(&[(baseline, other)], 0.0) > 20_f64.ln());
 /// let (low, high) = interval(&[(baseline, other)], 0.05);
-/// assert!(-0.28 < low && high < -0.1);
+/// assert!(-0.32 < low && high < -0.1);
 /// ```
 pub fn ln_e(strata: &[(Seen, Seen)], difference: f64) -> f64 {
     let each = strata.iter().map(|(first, second)| one(*first, *second, difference));
