@@ -324,6 +324,49 @@ async fn a_token_server_that_answers_nonsense_is_one_clear_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_server_that_never_answers_is_left_in_time() {
+    let tokens = Upstream::does([vec![Do::Hang]]).await;
+    let home =
+        Home::with("models: [{ name: primary-model, endpoint: \"http://127.0.0.1:9/v1\" }]\n");
+    let entry = json!({
+        "client_id": "a", "client_secret": CLIENT_SECRET, "token_url": tokens.url(),
+    });
+    secrets(&home, json!({ "primary-model": entry }));
+    let begun = Instant::now();
+    let said = home.ctl(&["auth", "check"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("does not answer in time"), "{said:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert_eq!(tokens.asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_tried_at_the_list_of_models() {
+    let good = Upstream::says(r#"{"object":"list","data":[]}"#).await;
+    let bad = Upstream::fails("401 Unauthorized", r#"{"error":{"message":"no"}}"#).await;
+    let gone = "http://127.0.0.1:9/v1";
+    let model = |name: &str, url: &str| {
+        format!("  - {{ name: {name}, endpoint: \"{url}\", auth: {{ type: api_key, key: k1 }} }}\n")
+    };
+    let models = [
+        ("good", good.url()),
+        ("bad", bad.url()),
+        ("gone", gone.into()),
+    ];
+    let models: String = models.iter().map(|(name, url)| model(name, url)).collect();
+    let home = Home::with(&format!("models:\n{models}"));
+    let ran = home.ctl(&["auth", "check", "--output", "json"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let rows: Value = serde_json::from_str(&ran.out).unwrap();
+    let causes: Vec<_> = (0..3).map(|row| &rows[row]["cause"]).collect();
+    assert_eq!(causes, [&Value::Null, &json!("secret"), &json!("server")]);
+    assert!(good.seen()[0].head.starts_with("GET /v1/models "));
+    assert!(good.seen()[0].head.contains("Bearer k1"));
+    home.ctl(&["auth", "check", "good"]).done();
+    home.ctl(&["auth", "check", "none"]).failed(4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fm_78_a_clock_that_is_off_ends_no_token_and_is_told() {
     let server = TokenServer::start(60).await;
     server.control(json!({ "skew": 7200 })).await;

@@ -73,6 +73,7 @@ impl<G: Grant> Renewal<G> {
         loop {
             let (due, death) = (self.due, self.death());
             tokio::select! {
+                biased; // whoever asks at the start shares the first renewal
                 () = cancel.cancelled() => return,
                 ask = self.asks.recv() => match ask {
                     None => return,
