@@ -64,17 +64,26 @@ fn judge(c: &mut Criterion) {
     }
     c.bench_function("take a value and judge", |b| {
         b.iter(|| {
-            arms[0].replace(Unit::default(), Unit { count: 1.0, sum: 1.0 });
+            arms[0].replace(
+                Unit::default(),
+                Unit {
+                    count: 1.0,
+                    sum: 1.0,
+                },
+            );
             judge.estimate(&[(arms[0], arms[1])], ALPHA)
         });
     });
-    let test = Experiment::open(settings(1_000_000), Arc::new(Memory::default())).expect("settings");
+    let test =
+        Experiment::open(settings(1_000_000), Arc::new(Memory::default())).expect("settings");
     let mut user = 0_u64;
     c.bench_function("pick, record and watch a guard", |b| {
         b.iter(|| {
             user += 1;
             let name = (user % 5000).to_string();
-            let pick = test.pick(By::Name, Some(&name), RequestId::new(), |_| true).expect("memory");
+            let pick = test
+                .pick(By::Name, Some(&name), RequestId::new(), |_| true)
+                .expect("memory");
             let row = Exposure {
                 unit: pick.unit.expect("a unit"),
                 arm: 0,
@@ -94,7 +103,11 @@ fn report(c: &mut Criterion) {
     for user in 0..UNITS {
         let unit = salt.user(&user.to_string());
         let arm = split.arm(unit) as u16;
-        let exposure = Exposure { unit, arm, epoch: 0 };
+        let exposure = Exposure {
+            unit,
+            arm,
+            epoch: 0,
+        };
         rows.push(Row::Exposure(exposure));
         rows.push(Row::Outcome(outcome(&exposure, user)));
     }
@@ -104,7 +117,9 @@ fn report(c: &mut Criterion) {
     let open = || Experiment::open(settings.clone(), store.clone()).expect("rows");
     group.bench_function("recompute and report", |b| b.iter(|| open().report()));
     let test = open();
-    group.bench_function("report", |b| b.iter_batched(|| (), |()| test.report(), BatchSize::SmallInput));
+    group.bench_function("report", |b| {
+        b.iter_batched(|| (), |()| test.report(), BatchSize::SmallInput)
+    });
     group.bench_function("page", |b| b.iter(|| test.html()));
     group.finish();
 }

@@ -182,7 +182,8 @@ impl Books {
         if self.units.contains_key(&exposure.unit) || arm >= self.arms.len() || !last {
             return false;
         }
-        self.units.insert(exposure.unit, self.exposures.len() as u32);
+        self.units
+            .insert(exposure.unit, self.exposures.len() as u32);
         self.exposures.push(exposure);
         let cells = self.shown.len() + self.metrics.len();
         self.shown.resize(cells, Unit::default());
@@ -207,7 +208,9 @@ impl Books {
         }
         self.calls.insert(outcome.request, index);
         for metric in 0..self.metrics.len() {
-            if let Some(value) = self.metrics[metric].value(outcome) {
+            let value = self.metrics[metric].value(outcome);
+            // one value that is no number would spoil all sums
+            if let Some(value) = value.filter(|value| value.is_finite()) {
                 self.show(index, metric, 1.0, value);
             }
         }
@@ -221,7 +224,9 @@ impl Books {
         }
         totals.tokens_in += outcome.usage.input;
         totals.tokens_out += outcome.usage.output;
-        totals.cost += outcome.cost;
+        if outcome.cost.is_finite() {
+            totals.cost += outcome.cost;
+        }
         true
     }
 

@@ -59,7 +59,9 @@ pub enum Error {
     #[error("test `{0}` has no winner yet: wait for one, or name the model with --to MODEL")]
     NoWinner(String),
     /// The arms did not get their shares of units, so that the comparison can't be trusted.
-    #[error("test `{0}` has a sample-ratio alarm, so its arms can't be compared: find where calls are lost, then start a new test")]
+    #[error(
+        "test `{0}` has a sample-ratio alarm, so its arms can't be compared: find where calls are lost, then start a new test"
+    )]
     SampleRatio(String),
     /// The test does not allow it in its state.
     #[error("test `{name}` is {}: {cure}", state.word())]
@@ -266,9 +268,11 @@ impl Experiment {
         let arm = match to {
             Some(to) => {
                 let mut models = self.settings.models.iter();
-                models.position(|model| model.as_str() == to).ok_or_else(|| {
-                    Error::Invalid(format!("model `{to}` is no arm of test `{}`", name()))
-                })?
+                models
+                    .position(|model| model.as_str() == to)
+                    .ok_or_else(|| {
+                        Error::Invalid(format!("model `{to}` is no arm of test `{}`", name()))
+                    })?
             }
             None => {
                 let report = self.look(&inner);
@@ -345,7 +349,9 @@ impl Experiment {
     fn apply(&self, inner: &mut Inner, row: &Row) {
         let Inner { books, history } = inner;
         match row {
-            Row::State { winner: Some(arm), .. } if usize::from(*arm) >= self.settings.models.len() => {}
+            Row::State {
+                winner: Some(arm), ..
+            } if usize::from(*arm) >= self.settings.models.len() => {}
             Row::State { state, .. } => {
                 if *state == State::Harmed {
                     books.tripped = self.tripped(books);

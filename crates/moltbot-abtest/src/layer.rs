@@ -98,7 +98,11 @@ impl Step for Comparing {
                     watch.first_token = Some(watch.begun.elapsed());
                     return Ok(reply.map_frames(|frames| {
                         let ends = 0;
-                        Box::pin(Watched { frames, watch, ends })
+                        Box::pin(Watched {
+                            frames,
+                            watch,
+                            ends,
+                        })
                     }));
                 }
                 reply.hold(watch);
@@ -113,7 +117,8 @@ impl Step for Comparing {
 }
 
 fn unknown(name: &str) -> CallError {
-    let text = format!("there is no model `{PREFIX}{name}` here; `moltctl test list` shows the tests");
+    let text =
+        format!("there is no model `{PREFIX}{name}` here; `moltctl test list` shows the tests");
     CallError::new(Kind::ModelNotFound, text).param("model")
 }
 
@@ -125,7 +130,9 @@ fn rename(call: &mut Call, model: &ModelName) -> Result<(), CallError> {
     if let Some(at) = call.head.model_at.clone() {
         let text: Arc<str> = serde_json::Value::from(model.as_str()).to_string().into();
         let end = at.start + text.len();
-        call.body = call.dialect.edit(&call.head, &call.body, &[Edit::Model(text)])?;
+        call.body = call
+            .dialect
+            .edit(&call.head, &call.body, &[Edit::Model(text)])?;
         call.head.model_at = Some(at.start..end);
         call.head.size = call.body.len();
     }

@@ -189,13 +189,29 @@ mod tests {
     #[test]
     fn differences_read_like_a_sentence() {
         for (metric, ends, words) in [
-            ("success", (0.018, 0.031), "answers 1.8 to 3.1 points more often"),
-            ("success", (-0.031, -0.018), "answers 1.8 to 3.1 points less often"),
+            (
+                "success",
+                (0.018, 0.031),
+                "answers 1.8 to 3.1 points more often",
+            ),
+            (
+                "success",
+                (-0.031, -0.018),
+                "answers 1.8 to 3.1 points less often",
+            ),
             ("latency", (-180.2, -120.4), "answers 120 to 180 ms faster"),
             ("first_token", (12.0, 20.0), "begins 12 to 20 ms later"),
-            ("cost", (-0.002, -0.001), "costs 0.001000 to 0.002000 USD a call less"),
+            (
+                "cost",
+                (-0.002, -0.001),
+                "costs 0.001000 to 0.002000 USD a call less",
+            ),
             ("tokens", (5.0, 5.0), "takes 5 tokens a call more"),
-            ("thumbs", (0.02, 0.05), "has a thumbs that is 0.020 to 0.050 higher"),
+            (
+                "thumbs",
+                (0.02, 0.05),
+                "has a thumbs that is 0.020 to 0.050 higher",
+            ),
         ] {
             assert_eq!(named(metric).words(ends.0, ends.1), words);
         }

@@ -28,7 +28,11 @@ impl Tests {
     ) -> Result<Arc<Experiment>, Error> {
         let mut tests = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let workspace = &settings.workspace;
-        let beside = || tests.iter().filter(|test| test.settings().workspace == *workspace);
+        let beside = || {
+            tests
+                .iter()
+                .filter(|test| test.settings().workspace == *workspace)
+        };
         if beside().any(|test| test.settings().name == settings.name) {
             let name = &settings.name;
             let text = format!("there is a test `{name}` already: choose another name");
@@ -36,7 +40,10 @@ impl Tests {
         }
         if let Some(model) = &settings.model {
             let attached = |test: &&Arc<Experiment>| test.settings().model.as_ref() == Some(model);
-            if let Some(other) = beside().filter(attached).find(|test| test.state().is_live()) {
+            if let Some(other) = beside()
+                .filter(attached)
+                .find(|test| test.state().is_live())
+            {
                 return Err(Error::Invalid(format!(
                     "calls to `{model}` take part in test `{}` already: stop it first",
                     other.settings().name

@@ -101,7 +101,9 @@ impl Settings {
         }
         weights(&self.weights)?;
         if let Some(mde) = self.mde.filter(|mde| !(mde.is_finite() && *mde > 0.0)) {
-            return invalid(format!("--mde {mde} is no difference: give a number above 0"));
+            return invalid(format!(
+                "--mde {mde} is no difference: give a number above 0"
+            ));
         }
         for guard in &self.guards {
             name("a metric", &guard.metric)?;
@@ -176,7 +178,10 @@ mod tests {
         assert!(wrong(|s| s.mde = Some(0.0)).contains("above 0"));
         let guard = |s: &mut Settings| {
             let metric = "success".to_owned();
-            s.guards = vec![Guard { metric, margin: -0.1 }];
+            s.guards = vec![Guard {
+                metric,
+                margin: -0.1,
+            }];
         };
         assert!(wrong(guard).contains("margin"));
     }

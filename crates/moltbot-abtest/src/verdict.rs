@@ -177,10 +177,14 @@ impl Judge {
     fn look(&self, strata: &[(Cluster, Cluster)]) -> Option<Sight> {
         let weight = |(base, arm): &(Cluster, Cluster)| {
             let both = base.units() + arm.units();
-            if both > 0.0 { base.units() * arm.units() / both } else { 0.0 }
+            if both > 0.0 {
+                base.units() * arm.units() / both
+            } else {
+                0.0
+            }
         };
         let total: f64 = strata.iter().map(weight).sum();
-        if !(total > 0.0) {
+        if total <= 0.0 {
             return None;
         }
         let seen: Vec<_> = strata

@@ -1,7 +1,7 @@
 //! The short form of the calibration: 500 tests a world, a look after every pair of units.
 
 #[path = "../examples/calibration/simulate.rs"]
-#[allow(dead_code, unreachable_pub)] // the long form uses the rest
+#[allow(dead_code)] // the long form uses the rest
 mod simulate;
 
 use simulate::{Method, World, campaign, false_alarms, wrong_counts};

@@ -37,13 +37,16 @@ fn main() {
             share(Method::Asymptotic),
             // the exact test costs the most: a tenth of the runs tells enough
             match world {
-                World::Rates(_) => percent(campaign(world, Method::Exact, units, runs / 10, THREADS).share()),
+                World::Rates(_) =>
+                    percent(campaign(world, Method::Exact, units, runs / 10, THREADS).share()),
                 _ => "-".to_owned(),
             },
             share(Method::Peeking),
         );
     }
-    println!("\n### A difference: units an arm at the median stop, power, and coverage of the interval at all looks\n");
+    println!(
+        "\n### A difference: units an arm at the median stop, power, and coverage of the interval at all looks\n"
+    );
     println!("| rates | report | power | coverage | mixture | asymptotic | exact |");
     println!("|---|---|---|---|---|---|---|");
     for rates in [[0.10, 0.13], [0.95, 0.97], [0.10, 0.12]] {
@@ -63,8 +66,14 @@ fn main() {
     }
     println!("\n### Counts\n");
     println!("| what | figure |\n|---|---|");
-    println!("| false sample-ratio alarms in {runs} fair splits of 5000 units | {} |", false_alarms(5000, runs));
-    println!("| wrong counts in 100 tests of 2000 units, calls told twice, late and out of order | {} |", wrong_counts(2000, 100));
+    println!(
+        "| false sample-ratio alarms in {runs} fair splits of 5000 units | {} |",
+        false_alarms(5000, runs)
+    );
+    println!(
+        "| wrong counts in 100 tests of 2000 units, calls told twice, late and out of order | {} |",
+        wrong_counts(2000, 100)
+    );
 }
 
 fn percent(share: f64) -> String {

@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 
 /// What units of the two arms show.
 #[derive(Clone, Copy)]
-pub enum World {
+pub(crate) enum World {
     /// One call a unit that succeeds at the arm's rate.
     Rates([f64; 2]),
     /// Users of one to twelve calls, each with a rate of its own around this one.
@@ -70,7 +70,7 @@ impl World {
 
 /// Who judges.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Method {
+pub(crate) enum Method {
     /// What reports show.
     Report,
     /// The mixture test alone.
@@ -85,7 +85,14 @@ pub enum Method {
 
 impl Method {
     /// Whether the method excludes `difference` now.
-    fn excludes(self, judge: &Judge, arms: &[Cluster; 2], n: f64, end: f64, difference: f64) -> bool {
+    fn excludes(
+        self,
+        judge: &Judge,
+        arms: &[Cluster; 2],
+        n: f64,
+        end: f64,
+        difference: f64,
+    ) -> bool {
         let [a, b] = arms;
         let seen = b.mean() - a.mean() - difference;
         let variance = a.variance() + b.variance();
@@ -98,7 +105,9 @@ impl Method {
             }
             Self::Asymptotic => {
                 let sequence = Asymptotic::new(end, ALPHA);
-                n >= 100.0 && variance > 0.0 && p_value(sequence.ln_e(seen, variance, 2.0 * n)) <= ALPHA
+                n >= 100.0
+                    && variance > 0.0
+                    && p_value(sequence.ln_e(seen, variance, 2.0 * n)) <= ALPHA
             }
             Self::Exact => {
                 let test = EqualRates::new(0.5, 100.0);
@@ -112,7 +121,7 @@ impl Method {
 
 /// What many tests came to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Tests.
     pub runs: u64,
     /// Tests that at some look found a difference.
@@ -125,26 +134,33 @@ pub struct Tally {
 
 impl Tally {
     /// The share of tests that found a difference.
-    pub fn share(&self) -> f64 {
+    pub(crate) fn share(&self) -> f64 {
         self.found as f64 / self.runs as f64
     }
 
     /// The share of tests whose interval always held the truth.
-    pub fn coverage(&self) -> f64 {
+    pub(crate) fn coverage(&self) -> f64 {
         1.0 - self.missed as f64 / self.runs as f64
     }
 }
 
 /// Runs tests of `units` an arm, each looked at after every pair of units, on `threads` threads.
-pub fn campaign(world: World, method: Method, units: u32, runs: u64, threads: u64) -> Tally {
+pub(crate) fn campaign(world: World, method: Method, units: u32, runs: u64, threads: u64) -> Tally {
     let ends: Vec<(Option<u32>, bool)> = std::thread::scope(|scope| {
         let parts: Vec<_> = (0..threads)
             .map(|part| {
                 let seeds = (part..runs).step_by(threads as usize);
-                scope.spawn(move || seeds.map(|seed| run(world, method, units, seed)).collect::<Vec<_>>())
+                scope.spawn(move || {
+                    seeds
+                        .map(|seed| run(world, method, units, seed))
+                        .collect::<Vec<_>>()
+                })
             })
             .collect();
-        parts.into_iter().flat_map(|part| part.join().expect("a thread")).collect()
+        parts
+            .into_iter()
+            .flat_map(|part| part.join().expect("a thread"))
+            .collect()
     });
     let mut stops: Vec<u32> = ends.iter().filter_map(|(found, _)| *found).collect();
     stops.sort_unstable();
@@ -152,7 +168,10 @@ pub fn campaign(world: World, method: Method, units: u32, runs: u64, threads: u6
         runs,
         found: stops.len() as u64,
         missed: ends.iter().filter(|(_, missed)| *missed).count() as u64,
-        median: stops.get(stops.len() / 2).copied().map_or(f64::NAN, f64::from),
+        median: stops
+            .get(stops.len() / 2)
+            .copied()
+            .map_or(f64::NAN, f64::from),
     }
 }
 
@@ -166,9 +185,8 @@ fn run(world: World, method: Method, units: u32, seed: u64) -> (Option<u32>, boo
         for (arm, cluster) in arms.iter_mut().enumerate() {
             cluster.replace(Unit::default(), world.draw(&mut rng, arm));
         }
-        let excludes = |difference| {
-            method.excludes(&judge, &arms, f64::from(n), f64::from(units), difference)
-        };
+        let excludes =
+            |difference| method.excludes(&judge, &arms, f64::from(n), f64::from(units), difference);
         if found.is_none() && excludes(0.0) {
             found = Some(n);
         }
@@ -185,7 +203,7 @@ fn run(world: World, method: Method, units: u32, seed: u64) -> (Option<u32>, boo
 }
 
 /// Tests of fair splits in which the sample-ratio alarm sounds at some of `units` looks.
-pub fn false_alarms(units: u32, runs: u64) -> u64 {
+pub(crate) fn false_alarms(units: u32, runs: u64) -> u64 {
     let alarm = |seed| {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut counts = [0.0; 2];
@@ -198,7 +216,7 @@ pub fn false_alarms(units: u32, runs: u64) -> u64 {
 }
 
 /// Runs whole tests in which calls are told twice, late and out of order. Gives how many counts were wrong.
-pub fn wrong_counts(units: u64, runs: u64) -> u64 {
+pub(crate) fn wrong_counts(units: u64, runs: u64) -> u64 {
     let mut wrong = 0;
     for seed in 0..runs {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -214,7 +232,9 @@ pub fn wrong_counts(units: u64, runs: u64) -> u64 {
         for _ in 0..2 * units {
             let user = rng.random_range(0..units * 5 / 4).to_string();
             let request = RequestId::new();
-            let pick = test.pick(By::Name, Some(&user), request, |_| true).expect("memory");
+            let pick = test
+                .pick(By::Name, Some(&user), request, |_| true)
+                .expect("memory");
             let Some(unit) = pick.unit else { continue };
             exposed.insert(unit);
             calls += 1;

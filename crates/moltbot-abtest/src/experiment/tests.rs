@@ -23,7 +23,8 @@ fn open(settings: Settings) -> Experiment {
 }
 
 fn pick(test: &Experiment, by: By, user: &str) -> Pick {
-    test.pick(by, Some(user), RequestId::new(), |_| true).unwrap()
+    test.pick(by, Some(user), RequestId::new(), |_| true)
+        .unwrap()
 }
 
 fn outcome(unit: UnitId, success: bool) -> Outcome {
@@ -44,7 +45,8 @@ fn run(test: &Experiment, users: std::ops::Range<u32>, success: impl Fn(&str, u3
     for user in users {
         let pick = pick(test, By::Name, &user.to_string());
         if let Some(unit) = pick.unit {
-            test.record(outcome(unit, success(pick.model.as_str(), user))).unwrap();
+            test.record(outcome(unit, success(pick.model.as_str(), user)))
+                .unwrap();
         }
     }
 }
@@ -67,7 +69,10 @@ fn an_empty_user_is_none_and_a_request_is_its_own_unit() {
     let units: HashSet<_> = (0..20).map(|_| pick(&test, By::Name, "").unit).collect();
     assert_eq!(units.len(), 20);
     let unit = UnitKind::Request;
-    let test = open(Settings { unit, ..settings(100) });
+    let test = open(Settings {
+        unit,
+        ..settings(100)
+    });
     let units: HashSet<_> = (0..20).map(|_| pick(&test, By::Name, "ann").unit).collect();
     assert_eq!(units.len(), 20);
 }
@@ -95,7 +100,9 @@ fn the_sample_size_is_exact_under_concurrency() {
 #[test]
 fn a_unit_keeps_its_arm_when_the_sample_is_used_up_and_new_ones_get_the_baseline() {
     let test = open(settings(40));
-    let before: Vec<_> = (0..40).map(|u| pick(&test, By::Name, &u.to_string())).collect();
+    let before: Vec<_> = (0..40)
+        .map(|u| pick(&test, By::Name, &u.to_string()))
+        .collect();
     assert_eq!(test.state(), State::Complete);
     for (user, old) in before.iter().enumerate() {
         assert_eq!(pick(&test, By::Name, &user.to_string()), *old);
@@ -140,7 +147,9 @@ fn an_arm_that_is_forbidden_is_answered_by_the_baseline_and_not_exposed() {
     for user in 0..50 {
         let only_a = |model: &ModelName| model.as_str() == "a";
         let user = user.to_string();
-        let pick = test.pick(By::Name, Some(&user), RequestId::new(), only_a).unwrap();
+        let pick = test
+            .pick(By::Name, Some(&user), RequestId::new(), only_a)
+            .unwrap();
         assert_eq!(pick.model.as_str(), "a");
     }
     let report = test.report();
@@ -160,7 +169,13 @@ fn one_exposure_a_unit_and_one_outcome_a_request() {
     }
     test.record(outcome(unit, false)).unwrap();
     let report = test.report();
-    assert_eq!((report.units, report.arms.iter().map(|arm| arm.calls).sum::<u64>()), (1, 2));
+    assert_eq!(
+        (
+            report.units,
+            report.arms.iter().map(|arm| arm.calls).sum::<u64>()
+        ),
+        (1, 2)
+    );
     let rows = rows(&test);
     assert_eq!(rows.len(), 3, "one exposure and two outcomes are kept");
 }
@@ -185,21 +200,31 @@ fn a_fallback_counts_for_the_arm_that_was_assigned() {
 #[test]
 fn lost_units_of_one_arm_sound_the_alarm_and_nobody_wins() {
     let test = open(settings(20_000));
-    let forbid = |user: u32| move |model: &ModelName| model.as_str() == "a" || !user.is_multiple_of(4);
+    let forbid =
+        |user: u32| move |model: &ModelName| model.as_str() == "a" || !user.is_multiple_of(4);
     for user in 0..8000 {
         let name = user.to_string();
-        let pick = test.pick(By::Name, Some(&name), RequestId::new(), forbid(user)).unwrap();
+        let pick = test
+            .pick(By::Name, Some(&name), RequestId::new(), forbid(user))
+            .unwrap();
         if let Some(unit) = pick.unit {
             let good = pick.model.as_str() == "b" || user % 2 == 0;
             test.record(outcome(unit, good)).unwrap();
         }
     }
     let report = test.report();
-    assert!(report.srm.alarm && report.srm.p < 0.0005, "{:?}", report.srm);
+    assert!(
+        report.srm.alarm && report.srm.p < 0.0005,
+        "{:?}",
+        report.srm
+    );
     assert_eq!(report.comparisons[0].verdict, Verdict::Undecided);
     assert!(report.advice.contains("sample-ratio alarm"));
     assert!(matches!(test.promote(None), Err(Error::SampleRatio(_))));
-    assert!(matches!(test.promote(Some("b")), Err(Error::SampleRatio(_))));
+    assert!(matches!(
+        test.promote(Some("b")),
+        Err(Error::SampleRatio(_))
+    ));
     assert_eq!(test.state(), State::Running);
 }
 
@@ -209,7 +234,10 @@ fn a_guard_stops_a_test_by_itself() {
         metric: "success".to_owned(),
         margin: 0.05,
     }];
-    let test = open(Settings { guards, ..settings(100_000) });
+    let test = open(Settings {
+        guards,
+        ..settings(100_000)
+    });
     run(&test, 0..5000, |model, user| model == "a" || user % 2 == 0);
     assert_eq!(test.state(), State::Harmed);
     let report = test.report();
@@ -225,7 +253,10 @@ fn a_guard_bears_what_lies_within_its_margin() {
         metric: "success".to_owned(),
         margin: 0.20,
     }];
-    let test = open(Settings { guards, ..settings(6000) });
+    let test = open(Settings {
+        guards,
+        ..settings(6000)
+    });
     run(&test, 0..6000, |model, user| model == "a" || user % 10 != 0);
     assert_eq!(test.state(), State::Complete);
     assert_eq!(test.report().guards[0].state, Watch::Ok);
@@ -235,13 +266,26 @@ fn a_guard_bears_what_lies_within_its_margin() {
 fn a_winner_is_found_told_in_words_and_promoted() {
     let test = open(settings(6000));
     assert!(matches!(test.promote(None), Err(Error::NoWinner(_))));
-    run(&test, 0..6000, |model, user| user % 10 < if model == "b" { 9 } else { 7 });
+    run(&test, 0..6000, |model, user| {
+        user % 10 < if model == "b" { 9 } else { 7 }
+    });
     let report = test.report();
     let row = &report.comparisons[0];
-    assert_eq!((row.verdict, row.metric.as_str()), (Verdict::Better, "success"));
+    assert_eq!(
+        (row.verdict, row.metric.as_str()),
+        (Verdict::Better, "success")
+    );
     assert_eq!(report.verdict, "b is better");
-    assert!(report.advice.starts_with("b answers 1"), "{}", report.advice);
-    assert!(report.advice.contains("points more often than a."), "{}", report.advice);
+    assert!(
+        report.advice.starts_with("b answers 1"),
+        "{}",
+        report.advice
+    );
+    assert!(
+        report.advice.contains("points more often than a."),
+        "{}",
+        report.advice
+    );
     assert!(matches!(test.promote(Some("c")), Err(Error::Invalid(_))));
     assert_eq!(test.promote(None).unwrap().as_str(), "b");
     assert_eq!(test.report().verdict, "b was promoted");
@@ -278,10 +322,17 @@ fn feedback_replaces_feedback_and_knows_its_calls() {
         assert!(test.feedback(told.request, "thumbs", value).unwrap());
     }
     for wrong in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-        assert!(matches!(test.feedback(told.request, "thumbs", wrong), Err(Error::Invalid(_))));
+        assert!(matches!(
+            test.feedback(told.request, "thumbs", wrong),
+            Err(Error::Invalid(_))
+        ));
     }
     let report = test.report();
-    let scores = report.arms.iter().find_map(|arm| arm.metrics.get("thumbs")).unwrap();
+    let scores = report
+        .arms
+        .iter()
+        .find_map(|arm| arm.metrics.get("thumbs"))
+        .unwrap();
     assert_eq!((scores.mean, scores.count), (0.25, 1));
 }
 
@@ -291,10 +342,15 @@ fn the_stored_rows_give_the_same_report() {
         metric: "latency".to_owned(),
         margin: 1000.0,
     }];
-    let test = open(Settings { guards, ..settings(2000) });
+    let test = open(Settings {
+        guards,
+        ..settings(2000)
+    });
     run(&test, 0..800, |_, user| user % 7 != 0);
     test.reweigh(&[1.0, 3.0]).unwrap();
-    run(&test, 800..2500, |model, user| model == "b" || user % 5 != 0);
+    run(&test, 800..2500, |model, user| {
+        model == "b" || user % 5 != 0
+    });
     let rows = rows(&test);
     let twice = rows.iter().flat_map(|row| [row.clone(), row.clone()]);
     for rows in [rows.clone(), twice.collect()] {
@@ -310,7 +366,9 @@ fn the_stored_rows_give_the_same_report() {
 #[test]
 fn other_weights_begin_an_epoch_and_move_nobody() {
     let test = open(settings(100_000));
-    let before: Vec<_> = (0..2000).map(|u| pick(&test, By::Name, &u.to_string())).collect();
+    let before: Vec<_> = (0..2000)
+        .map(|u| pick(&test, By::Name, &u.to_string()))
+        .collect();
     test.reweigh(&[1.0, 9.0]).unwrap();
     for (user, old) in before.iter().enumerate() {
         assert_eq!(pick(&test, By::Name, &user.to_string()), *old);
@@ -363,24 +421,51 @@ fn a_report_has_the_fields_of_its_contract() {
         value.as_object().unwrap().keys().cloned().collect()
     };
     let want = [
-        "name", "state", "metric", "sample_size", "units", "baseline", "arms", "comparisons", "srm", "guards",
-        "verdict", "advice",
+        "name",
+        "state",
+        "metric",
+        "sample_size",
+        "units",
+        "baseline",
+        "arms",
+        "comparisons",
+        "srm",
+        "guards",
+        "verdict",
+        "advice",
     ];
     assert_eq!(keys(&json), want);
     let want = [
-        "model", "units", "calls", "success", "latency_ms", "first_token_ms", "tokens_in", "tokens_out", "cost_usd",
+        "model",
+        "units",
+        "calls",
+        "success",
+        "latency_ms",
+        "first_token_ms",
+        "tokens_in",
+        "tokens_out",
+        "cost_usd",
         "metrics",
     ];
     assert_eq!(keys(&json["arms"][0]), want);
-    assert_eq!(keys(&json["arms"][0]["latency_ms"]), ["mean", "p50", "p95", "p99"]);
+    assert_eq!(
+        keys(&json["arms"][0]["latency_ms"]),
+        ["mean", "p50", "p95", "p99"]
+    );
     let want = ["metric", "arm", "difference", "interval", "p", "verdict"];
     assert_eq!(keys(&json["comparisons"][0]), want);
     assert_eq!(keys(&json["srm"]), ["p", "alarm"]);
-    assert_eq!(keys(&json["guards"][0]), ["metric", "margin", "arm", "state"]);
+    assert_eq!(
+        keys(&json["guards"][0]),
+        ["metric", "margin", "arm", "state"]
+    );
     assert_eq!(json["state"], "complete");
     assert_eq!(json["guards"][0]["state"], "ok");
     let text = test.report().to_text();
-    assert!(text.contains("MODEL") && text.contains("100.0 %") && text.contains("Verdict: "), "{text}");
+    assert!(
+        text.contains("MODEL") && text.contains("100.0 %") && text.contains("Verdict: "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -392,13 +477,18 @@ fn a_page_stands_alone_and_escapes_names() {
     run(&test, 0..4000, |_, user| user % 9 != 0);
     let page = test.html();
     assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>&"));
-    assert!(!page.contains("http") && !page.contains("<script"), "nothing is loaded from elsewhere");
+    assert!(
+        !page.contains("http") && !page.contains("<script"),
+        "nothing is loaded from elsewhere"
+    );
     assert_eq!(page.matches("<svg").count(), 3);
     assert!(!page.contains("NaN") && !page.contains("inf"));
 }
 
 fn rows(test: &Experiment) -> Vec<Row> {
     let mut rows = Vec::new();
-    test.store.replay(&mut |row| rows.push(row.clone())).unwrap();
+    test.store
+        .replay(&mut |row| rows.push(row.clone()))
+        .unwrap();
     rows
 }

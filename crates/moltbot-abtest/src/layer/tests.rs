@@ -12,9 +12,9 @@ use moltbot_types::{
 use tower_layer::Layer;
 
 use super::*;
+use crate::State;
 use crate::exposure::Memory;
 use crate::settings::Settings;
-use crate::State;
 
 /// A dialect whose body is the model's name in quotes and nothing else.
 #[derive(Debug)]
@@ -38,7 +38,9 @@ impl Dialect for Quoted {
         let [Edit::Model(text)] = edits else {
             return Err(CallError::new(Kind::Internal, "one edit"));
         };
-        Ok([&body[..at.start], text.as_bytes(), &body[at.end..]].concat().into())
+        Ok([&body[..at.start], text.as_bytes(), &body[at.end..]]
+            .concat()
+            .into())
     }
     fn read(&self, _: Operation, _: &[u8]) -> Result<Prompt, CallError> {
         Ok(Prompt::default())
@@ -134,7 +136,10 @@ impl Next for Target {
             Says::CutStream => {
                 tried(How::Cut);
                 let cut = Err(CallError::new(Kind::Cut, "gone"));
-                Ok(Reply::stream(&Quoted, stream::iter([frame(Mark::Content, None), cut])))
+                Ok(Reply::stream(
+                    &Quoted,
+                    stream::iter([frame(Mark::Content, None), cut]),
+                ))
             }
             Says::Fails(kind, reached) => {
                 if reached {
@@ -212,7 +217,8 @@ impl Scene {
     /// Calls and successes over all arms.
     fn counts(&self) -> (u64, u64) {
         let report = self.test().report();
-        let sum = |value: fn(&crate::report::Arm) -> f64| report.arms.iter().map(value).sum::<f64>();
+        let sum =
+            |value: fn(&crate::report::Arm) -> f64| report.arms.iter().map(value).sum::<f64>();
         let good = sum(|arm| arm.success.unwrap_or_default() * arm.calls as f64);
         (sum(|arm| arm.calls as f64) as u64, good as u64)
     }
@@ -229,7 +235,12 @@ async fn finish(reply: Reply) {
 #[tokio::test(start_paused = true)]
 async fn the_call_asks_its_arm_in_head_and_body() {
     let scene = scene(Says::Whole);
-    for (model, user) in [("experiment:t", "ann"), ("main", "ann"), ("main", "bob"), ("main", "cy")] {
+    for (model, user) in [
+        ("experiment:t", "ann"),
+        ("main", "ann"),
+        ("main", "bob"),
+        ("main", "cy"),
+    ] {
         let call = call(model, user);
         let trail = Arc::clone(&call.trail);
         finish(scene.path.call(call).await.unwrap()).await;
@@ -257,7 +268,11 @@ async fn a_plain_model_takes_no_part_and_an_unknown_test_is_404() {
     let trail = Arc::clone(&plain.trail);
     finish(scene.path.call(plain).await.unwrap()).await;
     assert_eq!((trail.experiment(), scene.counts()), (None, (0, 0)));
-    let error = scene.path.call(call("experiment:other", "ann")).await.unwrap_err();
+    let error = scene
+        .path
+        .call(call("experiment:other", "ann"))
+        .await
+        .unwrap_err();
     assert_eq!(error.status(), 404);
     let mut foreign = call("experiment:t", "ann");
     foreign.caller.workspace = "elsewhere".into();
@@ -275,10 +290,17 @@ async fn a_stream_is_written_down_before_its_last_frame_with_its_usage() {
     while let Some(Ok(_)) = frames.next().await {
         counts.push(scene.counts().0);
     }
-    assert_eq!(counts, [0, 0, 1, 1], "with the usage, before the terminal marker");
+    assert_eq!(
+        counts,
+        [0, 0, 1, 1],
+        "with the usage, before the terminal marker"
+    );
     let report = scene.test().report();
     let arm = report.arms.iter().find(|arm| arm.calls == 1).unwrap();
-    assert_eq!((arm.tokens_in, arm.tokens_out, arm.success), (10, 5, Some(1.0)));
+    assert_eq!(
+        (arm.tokens_in, arm.tokens_out, arm.success),
+        (10, 5, Some(1.0))
+    );
     assert!(arm.first_token_ms.is_some());
 }
 
@@ -337,9 +359,19 @@ fn names_are_taken_once_a_workspace_and_a_model_has_one_live_test() {
         tests.open(settings, Arc::new(Memory::default()))
     };
     let first = open("one", "w", Some("m")).unwrap();
-    assert!(open("one", "w", None).unwrap_err().to_string().contains("another name"));
+    assert!(
+        open("one", "w", None)
+            .unwrap_err()
+            .to_string()
+            .contains("another name")
+    );
     open("one", "v", Some("m")).unwrap();
-    assert!(open("two", "w", Some("m")).unwrap_err().to_string().contains("stop it first"));
+    assert!(
+        open("two", "w", Some("m"))
+            .unwrap_err()
+            .to_string()
+            .contains("stop it first")
+    );
     first.stop().unwrap();
     open("two", "w", Some("m")).unwrap();
     assert_eq!(tests.list(&"w".into()).len(), 2);

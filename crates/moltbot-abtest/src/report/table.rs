@@ -31,7 +31,17 @@ pub(super) fn text(report: &Report) -> String {
 
 fn arms(report: &Report) -> String {
     let head = [
-        "MODEL", "UNITS", "CALLS", "SUCCESS", "MEAN", "P50", "P95", "P99", "FIRST P50", "TOKENS", "USD",
+        "MODEL",
+        "UNITS",
+        "CALLS",
+        "SUCCESS",
+        "MEAN",
+        "P50",
+        "P95",
+        "P99",
+        "FIRST P50",
+        "TOKENS",
+        "USD",
     ];
     let rows = report.arms.iter().map(|arm| {
         let ms = |spread: Option<Spread>, pick: fn(Spread) -> f64| {
@@ -41,7 +51,8 @@ fn arms(report: &Report) -> String {
             arm.model.clone(),
             arm.units.to_string(),
             arm.calls.to_string(),
-            arm.success.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0)),
+            arm.success
+                .map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0)),
             ms(arm.latency_ms, |spread| spread.mean),
             ms(arm.latency_ms, |spread| spread.p50),
             ms(arm.latency_ms, |spread| spread.p95),
@@ -58,12 +69,21 @@ fn comparisons(report: &Report) -> String {
     let head = ["ARM", "METRIC", "DIFFERENCE", "INTERVAL", "P", "VERDICT"];
     let rows = report.comparisons.iter().map(|row| {
         let difference = row.difference.map_or("-".to_owned(), number);
-        let interval = row.interval.map_or("too little data".to_owned(), |(low, high)| {
-            format!("{} to {}", number(low), number(high))
-        });
+        let interval = row
+            .interval
+            .map_or("too little data".to_owned(), |(low, high)| {
+                format!("{} to {}", number(low), number(high))
+            });
         let verdict = format!("{:?}", row.verdict).to_lowercase();
         let p = format!("{:.4}", row.p);
-        [row.arm.clone(), row.metric.clone(), difference, interval, p, verdict]
+        [
+            row.arm.clone(),
+            row.metric.clone(),
+            difference,
+            interval,
+            p,
+            verdict,
+        ]
     });
     table(head, rows)
 }
@@ -104,6 +124,9 @@ fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]
     for row in rows {
         table.add_row(row);
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
     lines.join("\n")
 }

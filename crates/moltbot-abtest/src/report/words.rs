@@ -46,11 +46,15 @@ fn seen(report: &Report, row: &Comparison, metric: &dyn Metric, mde: Option<f64>
     };
     if row.verdict == Verdict::Equivalent {
         let most = metric.words(0.0, mde.unwrap_or(high));
-        return format!("{arm} and {baseline} are equivalent: {arm} {most}, at most, or as much the other way.");
+        return format!(
+            "{arm} and {baseline} are equivalent: {arm} {most}, at most, or as much the other way."
+        );
     }
     if low <= 0.0 && high >= 0.0 {
         let (less, more) = (metric.words(low, low), metric.words(high, high));
-        return format!("{arm} may differ from {baseline} either way: it {less} at one end and {more} at the other.");
+        return format!(
+            "{arm} may differ from {baseline} either way: it {less} at one end and {more} at the other."
+        );
     }
     format!("{arm} {} than {baseline}.", metric.words(low, high))
 }

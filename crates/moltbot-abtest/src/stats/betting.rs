@@ -124,7 +124,10 @@ mod tests {
             (100, 0.75, -0.502_323),
         ] {
             let got = ln_e_above(&scores(count), mean, 0.05);
-            assert!((got - ln_e).abs() < 1e-6, "t={count} m={mean}: {got} is not {ln_e}");
+            assert!(
+                (got - ln_e).abs() < 1e-6,
+                "t={count} m={mean}: {got} is not {ln_e}"
+            );
         }
         assert!((stake(20) - 0.891_348).abs() < 1e-6);
         assert!((stake(100) - 0.320_032).abs() < 1e-6);
@@ -134,6 +137,9 @@ mod tests {
     #[test]
     fn the_interval_closes_in_on_the_mean() {
         let (low, high) = interval(&scores(400), 0.05, 200);
-        assert!(low > 0.7 && low < 0.8 && high > 0.8 && high < 0.87, "{low} {high}");
+        assert!(
+            low > 0.7 && low < 0.8 && high > 0.8 && high < 0.87,
+            "{low} {high}"
+        );
     }
 }

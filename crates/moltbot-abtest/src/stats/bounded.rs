@@ -36,9 +36,17 @@ impl Seen {
     }
 
     fn slope(self, mean: f64) -> f64 {
-        let up = if self.sum == 0.0 { 0.0 } else { self.sum / mean };
+        let up = if self.sum == 0.0 {
+            0.0
+        } else {
+            self.sum / mean
+        };
         let rest = self.rest();
-        up - if rest == 0.0 { 0.0 } else { rest / (1.0 - mean) }
+        up - if rest == 0.0 {
+            0.0
+        } else {
+            rest / (1.0 - mean)
+        }
     }
 }
 
@@ -53,7 +61,9 @@ impl Seen {
 /// assert!(-0.32 < low && high < -0.1);
 /// ```
 pub fn ln_e(strata: &[(Seen, Seen)], difference: f64) -> f64 {
-    let each = strata.iter().map(|(first, second)| one(*first, *second, difference));
+    let each = strata
+        .iter()
+        .map(|(first, second)| one(*first, *second, difference));
     each.sum()
 }
 
@@ -74,7 +84,7 @@ fn one(first: Seen, second: Seen, difference: f64) -> f64 {
 pub fn interval(strata: &[(Seen, Seen)], alpha: f64) -> (f64, f64) {
     let middle = least(strata);
     let against = |difference: f64| ln_e(strata, difference) + alpha.ln();
-    if !(against(middle) < 0.0) {
+    if against(middle) >= 0.0 {
         return (-1.0, 1.0); // strata that contradict each other have no common difference
     }
     let low = match against(-1.0) < 0.0 {

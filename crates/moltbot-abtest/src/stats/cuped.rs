@@ -25,7 +25,11 @@ impl Cuped {
         let (covariance, variance) = pairs.iter().fold((0.0, 0.0), |(c, v), (x, y)| {
             (c + (x - mean) * (y - level), v + (x - mean).powi(2))
         });
-        let theta = if variance > 0.0 { covariance / variance } else { 0.0 };
+        let theta = if variance > 0.0 {
+            covariance / variance
+        } else {
+            0.0
+        };
         Self { theta, mean }
     }
 
@@ -50,7 +54,11 @@ mod tests {
         let fit = Cuped::fit(&pairs);
         let mean = |values: &[f64]| values.iter().sum::<f64>() / 5.0;
         let variance = |values: &[f64]| {
-            values.iter().map(|v| (v - mean(values)).powi(2)).sum::<f64>() / 4.0
+            values
+                .iter()
+                .map(|v| (v - mean(values)).powi(2))
+                .sum::<f64>()
+                / 4.0
         };
         let before: Vec<f64> = pairs.iter().map(|(_, y)| *y).collect();
         let after: Vec<f64> = pairs.iter().map(|(x, y)| fit.adjust(*x, *y)).collect();

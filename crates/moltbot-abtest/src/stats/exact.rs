@@ -137,7 +137,10 @@ mod tests {
     #[test]
     fn the_interval_of_the_ratio_holds_the_ratio_that_was_seen() {
         let (low, high) = EqualRates::new(0.5, 100.0).ratio([100.0, 150.0], 0.05);
-        assert!(low < 1.5 && 1.5 < high && low > 0.99 && high < 2.3, "{low} {high}");
+        assert!(
+            low < 1.5 && 1.5 < high && low > 0.99 && high < 2.3,
+            "{low} {high}"
+        );
         let (low, high) = EqualRates::new(0.5, 100.0).ratio([0.0, 0.0], 0.05);
         assert_eq!((low, high), (0.0, f64::INFINITY));
     }

@@ -61,7 +61,10 @@ impl Histogram {
     /// The confidence sequence of level `1 - alpha` for the `p`-quantile; `None` where a side is still open.
     pub fn interval(&self, p: f64, half_time: f64, alpha: f64) -> (Option<f64>, Option<f64>) {
         let (low, high) = Quantile::new(p, half_time, alpha).ranks(self.count, alpha);
-        (low.map(|rank| self.at(rank)), high.map(|rank| self.at(rank)))
+        (
+            low.map(|rank| self.at(rank)),
+            high.map(|rank| self.at(rank)),
+        )
     }
 
     /// Each bucket that holds something: its upper end and its count.

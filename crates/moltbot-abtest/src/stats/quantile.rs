@@ -33,7 +33,10 @@ impl Quantile {
     /// ```
     pub fn ranks(&self, count: u64, alpha: f64) -> (Option<u64>, Option<u64>) {
         let n = count as f64;
-        let (a, b) = (self.concentration * self.p, self.concentration * (1.0 - self.p));
+        let (a, b) = (
+            self.concentration * self.p,
+            self.concentration * (1.0 - self.p),
+        );
         // convex in how many values lie at or below the quantile, least near n p
         let against = |below: f64| ln_e_mean(n, below, self.p, a, b) + alpha.ln();
         let middle = n * self.p;
@@ -65,7 +68,10 @@ mod tests {
         assert_eq!(p99.ranks(100, 0.05).1, None);
         let (low, high) = p99.ranks(5000, 0.05);
         let (low, high) = (low.unwrap(), high.unwrap());
-        assert!((4910..4945).contains(&low) && (4960..4990).contains(&high), "{low} {high}");
+        assert!(
+            (4910..4945).contains(&low) && (4960..4990).contains(&high),
+            "{low} {high}"
+        );
     }
 
     #[test]
@@ -86,6 +92,10 @@ mod tests {
     #[test]
     fn the_band_narrows() {
         assert!(band(1, 0.05) > band(1000, 0.05) && band(1000, 0.05) > band(1_000_000, 0.05));
-        assert!((band(10_000, 0.05) - 0.0277).abs() < 0.003, "{}", band(10_000, 0.05));
+        assert!(
+            (band(10_000, 0.05) - 0.0277).abs() < 0.003,
+            "{}",
+            band(10_000, 0.05)
+        );
     }
 }

@@ -26,7 +26,10 @@ fn verdict(metric: &str, strata: &[(Cluster, Cluster)], mde: Option<f64>) -> Ver
 #[test]
 fn without_data_nothing_is_said() {
     let nothing = judge("success").estimate(&[(rate(0, 0), rate(0, 0))], ALPHA);
-    assert_eq!((nothing.difference, nothing.interval, nothing.p), (None, None, 1.0));
+    assert_eq!(
+        (nothing.difference, nothing.interval, nothing.p),
+        (None, None, 1.0)
+    );
     let few = judge("latency").estimate(&[(cluster([1.0]), cluster([9.0]))], ALPHA);
     assert_eq!((few.interval, few.p), (None, 1.0));
     assert_eq!(few.difference, Some(8.0));
@@ -38,8 +41,14 @@ fn a_clear_difference_is_told_by_its_direction() {
     assert_eq!(verdict("success", &[(low, high)], None), Verdict::Better);
     assert_eq!(verdict("success", &[(high, low)], None), Verdict::Worse);
     let noise = |base: f64| cluster((0..400).map(|i| base + f64::from(i % 7)));
-    assert_eq!(verdict("latency", &[(noise(100.0), noise(90.0))], None), Verdict::Better);
-    assert_eq!(verdict("latency", &[(noise(90.0), noise(100.0))], None), Verdict::Worse);
+    assert_eq!(
+        verdict("latency", &[(noise(100.0), noise(90.0))], None),
+        Verdict::Better
+    );
+    assert_eq!(
+        verdict("latency", &[(noise(90.0), noise(100.0))], None),
+        Verdict::Worse
+    );
 }
 
 #[test]
@@ -61,7 +70,10 @@ fn equal_arms_become_equivalent_only_with_an_mde() {
 #[test]
 fn amounts_that_never_vary_are_compared_all_the_same() {
     let fixed = |value: f64| cluster(std::iter::repeat_n(value, 200));
-    assert_eq!(verdict("tokens", &[(fixed(10.0), fixed(20.0))], None), Verdict::Worse);
+    assert_eq!(
+        verdict("tokens", &[(fixed(10.0), fixed(20.0))], None),
+        Verdict::Worse
+    );
     let equal = judge("cost").estimate(&[(fixed(0.0), fixed(0.0))], ALPHA);
     assert_eq!((equal.interval, equal.p), (Some((0.0, 0.0)), 1.0));
 }
@@ -72,9 +84,16 @@ fn the_interval_and_the_p_value_agree() {
         let strata = [(rate(2000, 1000), rate(2000, good))];
         let estimate = judge("success").estimate(&strata, ALPHA);
         let (low, high) = estimate.interval.unwrap();
-        assert_eq!(estimate.p < ALPHA, low > 0.0 || high < 0.0, "{good}: {estimate:?}");
+        assert_eq!(
+            estimate.p < ALPHA,
+            low > 0.0 || high < 0.0,
+            "{good}: {estimate:?}"
+        );
         let difference = estimate.difference.unwrap();
-        assert!(low <= difference && difference <= high, "{good}: {estimate:?}");
+        assert!(
+            low <= difference && difference <= high,
+            "{good}: {estimate:?}"
+        );
     }
 }
 
@@ -82,10 +101,17 @@ fn the_interval_and_the_p_value_agree() {
 #[test]
 fn a_change_of_weights_makes_no_difference_out_of_a_drift() {
     // both arms are alike in each epoch; the share of the arm grew while everything got worse
-    let strata = [(rate(9000, 8550), rate(1000, 950)), (rate(1000, 700), rate(9000, 6300))];
+    let strata = [
+        (rate(9000, 8550), rate(1000, 950)),
+        (rate(1000, 700), rate(9000, 6300)),
+    ];
     let estimate = judge("success").estimate(&strata, ALPHA);
     assert!(estimate.difference.unwrap().abs() < 1e-12);
     assert_eq!(estimate.verdict(Better::Higher, None), Verdict::Undecided);
     let pooled = [(rate(10_000, 9250), rate(10_000, 7250))];
-    assert_eq!(verdict("success", &pooled, None), Verdict::Worse, "pooled raw it would be");
+    assert_eq!(
+        verdict("success", &pooled, None),
+        Verdict::Worse,
+        "pooled raw it would be"
+    );
 }

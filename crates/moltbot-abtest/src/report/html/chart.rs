@@ -61,7 +61,10 @@ pub(super) fn intervals(history: &History) -> Markup {
     let middle = all.last().map_or(0.0, |(_, _, difference, _)| *difference);
     let reach = (middle.abs() + 4.0 * least).max(1e-9);
     let frame = Frame {
-        x: (all[0].0, all.iter().map(|point| point.0).fold(all[0].0, f64::max)),
+        x: (
+            all[0].0,
+            all.iter().map(|point| point.0).fold(all[0].0, f64::max),
+        ),
         y: (-reach, reach),
     };
     let clip = |value: f64| value.clamp(-reach, reach);
@@ -87,8 +90,12 @@ pub(super) fn intervals(history: &History) -> Markup {
 pub(super) fn distributions(totals: &[Totals]) -> Markup {
     const BARS: usize = 60;
     let buckets = || totals.iter().flat_map(|arm| arm.latency.buckets());
-    let low = buckets().map(|(end, _)| end.ln()).fold(f64::INFINITY, f64::min);
-    let high = buckets().map(|(end, _)| end.ln()).fold(f64::NEG_INFINITY, f64::max);
+    let low = buckets()
+        .map(|(end, _)| end.ln())
+        .fold(f64::INFINITY, f64::min);
+    let high = buckets()
+        .map(|(end, _)| end.ln())
+        .fold(f64::NEG_INFINITY, f64::max);
     if !low.is_finite() {
         return nothing();
     }
