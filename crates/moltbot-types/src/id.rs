@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,21 @@ impl RequestId {
     }
 }
 
+/// A text that is no request id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a request id is `req_` and 32 hexadecimal digits")]
+pub struct NoRequestId;
+
+impl FromStr for RequestId {
+    type Err = NoRequestId;
+
+    fn from_str(text: &str) -> Result<Self, NoRequestId> {
+        let hex = text.strip_prefix("req_").filter(|hex| hex.len() == 32);
+        let id = hex.and_then(|hex| uuid::Uuid::try_parse(hex).ok());
+        id.map(Self).ok_or(NoRequestId)
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.encode(&mut [0; 36]))
@@ -126,5 +142,21 @@ mod tests {
         assert_eq!(a.to_string().len(), 36);
         assert!(a.to_string().starts_with("req_"));
         assert!(a < b);
+    }
+
+    #[test]
+    fn a_request_id_is_read_as_it_is_written() {
+        let id = RequestId::new();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in [
+            "",
+            "req_",
+            "req_12",
+            "x",
+            &id.to_string()[4..],
+            "req_0192f0c4-7c1e-7b4a-9a54-0a1b2c3d",
+        ] {
+            assert_eq!(wrong.parse::<RequestId>(), Err(NoRequestId), "{wrong}");
+        }
     }
 }
