@@ -41,6 +41,14 @@ fn intervals_hold_the_truth_at_all_looks_and_find_it_in_time() {
 }
 
 #[test]
+fn a_guard_bears_its_margin_and_stops_what_is_worse() {
+    let borne = campaign(World::Rates([0.95, 0.90]), Method::Guard, 2000, RUNS, 2).share();
+    assert!(borne <= allowed(), "{borne}");
+    let worse = campaign(World::Rates([0.95, 0.80]), Method::Guard, 2000, RUNS, 2);
+    assert!(worse.share() > 0.99 && worse.median < 400.0, "{worse:?}");
+}
+
+#[test]
 fn alarms_and_counts_are_right() {
     assert!(false_alarms(2000, RUNS) <= 2);
     assert_eq!(wrong_counts(300, 20), 0);

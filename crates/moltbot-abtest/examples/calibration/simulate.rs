@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moltbot_abtest::metric::named;
+use moltbot_abtest::metric::{Better, named};
 use moltbot_abtest::stats::asymptotic::Asymptotic;
 use moltbot_abtest::stats::cluster::{Cluster, Unit};
 use moltbot_abtest::stats::exact::EqualRates;
@@ -79,6 +79,8 @@ pub(crate) enum Method {
     Asymptotic,
     /// The exact test of both streams.
     Exact,
+    /// A guard that bears five points less.
+    Guard,
     /// The textbook's z-test at every look, which is what goes wrong.
     Peeking,
 }
@@ -114,6 +116,7 @@ impl Method {
                 let (good, bad) = ([events(a), events(b)], [n - events(a), n - events(b)]);
                 p_value(test.ln_e(good, bad)) <= ALPHA
             }
+            Self::Guard => judge.harmed(&[(*a, *b)], Better::Higher, 0.05, ALPHA),
             Self::Peeking => n >= 100.0 && variance > 0.0 && seen * seen / variance > 3.841_459,
         }
     }
@@ -195,7 +198,8 @@ fn run(world: World, method: Method, units: u32, seed: u64) -> (Option<u32>, boo
         } else {
             missed = missed || excludes(truth);
         }
-        if missed && found.is_some() {
+        // coverage is asked of the report alone
+        if found.is_some() && (missed || method != Method::Report) {
             break;
         }
     }

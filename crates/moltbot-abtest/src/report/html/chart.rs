@@ -88,7 +88,6 @@ pub(super) fn intervals(history: &History) -> Markup {
 
 /// The arms' latencies: the share of calls by milliseconds, on a logarithmic scale.
 pub(super) fn distributions(totals: &[Totals]) -> Markup {
-    const BARS: usize = 60;
     let buckets = || totals.iter().flat_map(|arm| arm.latency.buckets());
     let low = buckets()
         .map(|(end, _)| end.ln())
@@ -100,23 +99,26 @@ pub(super) fn distributions(totals: &[Totals]) -> Markup {
         return nothing();
     }
     let (low, high) = (low - 0.1, high + 0.1);
+    // a bar is at least two buckets of the histogram wide, or the curve would be a comb
+    let bars = (((high - low) / 0.04) as usize).clamp(5, 60);
+    let width = bars as f64;
     let shares: Vec<Vec<f64>> = totals
         .iter()
         .map(|arm| {
-            let mut bars = vec![0.0; BARS];
+            let mut shares = vec![0.0; bars];
             for (end, count) in arm.latency.buckets() {
-                let bar = ((end.ln() - low) / (high - low) * BARS as f64) as usize;
-                bars[bar.min(BARS - 1)] += count as f64 / arm.latency.count() as f64;
+                let bar = ((end.ln() - low) / (high - low) * width) as usize;
+                shares[bar.min(bars - 1)] += count as f64 / arm.latency.count() as f64;
             }
-            bars
+            shares
         })
         .collect();
     let most = shares.iter().flatten().copied().fold(0.0, f64::max);
     let frame = Frame {
-        x: (0.0, BARS as f64),
+        x: (0.0, width),
         y: (0.0, most),
     };
-    let at = |bar: f64| (low + bar / BARS as f64 * (high - low)).exp();
+    let at = |bar: f64| (low + bar / width * (high - low)).exp();
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label="distribution of latency" {
             (axes(&frame, &[0.0, most].map(|value| (value, format!("{:.0} %", value * 100.0)))))
@@ -124,8 +126,9 @@ pub(super) fn distributions(totals: &[Totals]) -> Markup {
                 @let top = bars.iter().enumerate().map(|(bar, share)| (bar as f64 + 0.5, *share));
                 g class=(class(arm)) { polyline.curve points=(frame.points(top)) {} }
             }
-            @for bar in [0.0, 15.0, 30.0, 45.0, 60.0] {
-                text x=(frame.x(bar)) y=(HEIGHT - 8.0) text-anchor=(if bar > 59.0 { "end" } else { "middle" }) {
+            @for part in [0.0, 0.25, 0.5, 0.75, 1.0] {
+                @let bar = part * width;
+                text x=(frame.x(bar)) y=(HEIGHT - 8.0) text-anchor=(if part == 1.0 { "end" } else { "middle" }) {
                     (format!("{:.0} ms", at(bar)))
                 }
             }
