@@ -435,4 +435,6 @@ impl fmt::Debug for Experiment {
 }
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Report;
-use super::table::number;
+use super::table::{number, p, size};
 use crate::books::Totals;
 use crate::history::History;
 
@@ -64,7 +64,7 @@ pub(crate) fn page(report: &Report, totals: &[Totals], history: &History) -> Str
                     (guards(report))
                 }
                 p.facts {
-                    "Intervals and p-values hold at every look. Sample ratio: p " (format!("{:.4}", report.srm.p))
+                    "Intervals and p-values hold at every look. Sample ratio: p " (p(report.srm.p))
                     @if report.srm.alarm { ", alarm" } "."
                 }
             }
@@ -120,14 +120,14 @@ fn comparisons(report: &Report) -> Markup {
             @for row in &report.comparisons {
                 tr {
                     td { (row.arm) }
-                    td { @match row.difference { Some(value) => (number(value)), None => "–" } }
+                    td { @match row.difference { Some(value) => (number(value, size(row))), None => "–" } }
                     td {
                         @match row.interval {
-                            Some((low, high)) => { (number(low)) " to " (number(high)) }
+                            Some((low, high)) => { (number(low, size(row))) " to " (number(high, size(row))) }
                             None => "too little data"
                         }
                     }
-                    td { (format!("{:.4}", row.p)) }
+                    td { (p(row.p)) }
                     td { (format!("{:?}", row.verdict).to_lowercase()) }
                 }
             }

@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::{Report, Spread, Watch};
+use super::{Comparison, Report, Spread, Watch};
 
 pub(super) fn text(report: &Report) -> String {
     let mut lines = vec![
@@ -68,6 +68,8 @@ fn arms(report: &Report) -> String {
 fn comparisons(report: &Report) -> String {
     let head = ["ARM", "METRIC", "DIFFERENCE", "INTERVAL", "P", "VERDICT"];
     let rows = report.comparisons.iter().map(|row| {
+        let size = size(row);
+        let number = |value| number(value, size);
         let difference = row.difference.map_or("-".to_owned(), number);
         let interval = row
             .interval
@@ -75,7 +77,7 @@ fn comparisons(report: &Report) -> String {
                 format!("{} to {}", number(low), number(high))
             });
         let verdict = format!("{:?}", row.verdict).to_lowercase();
-        let p = format!("{:.4}", row.p);
+        let p = p(row.p);
         [
             row.arm.clone(),
             row.metric.clone(),
@@ -103,16 +105,31 @@ fn guards(report: &Report) -> String {
     table(["GUARD", "ARM", "STATE"], rows)
 }
 
-/// A signed number with about four digits that tell something.
-pub(super) fn number(value: f64) -> String {
-    let size = value.abs();
-    let digits = match size {
-        _ if size >= 100.0 => 0,
-        _ if size >= 1.0 => 2,
-        _ if size >= 0.001 || size == 0.0 => 4,
+/// A signed number beside others of about `size`, with the digits that tell something.
+pub(super) fn number(value: f64, size: f64) -> String {
+    let digits = match size.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 1.0 => 2,
+        size if size >= 0.001 || size == 0.0 => 4,
         _ => 8,
     };
     format!("{value:+.digits$}")
+}
+
+/// How large the numbers of a comparison are.
+pub(super) fn size(row: &Comparison) -> f64 {
+    match row.interval {
+        Some((low, high)) => low.abs().max(high.abs()),
+        None => row.difference.unwrap_or_default(),
+    }
+}
+
+/// A p-value; the smallest ones are not told to be 0.
+pub(super) fn p(value: f64) -> String {
+    match value < 0.0001 {
+        true => "<0.0001".to_owned(),
+        false => format!("{value:.4}"),
+    }
 }
 
 fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {

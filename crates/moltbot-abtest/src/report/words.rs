@@ -45,7 +45,10 @@ fn seen(report: &Report, row: &Comparison, metric: &dyn Metric, mde: Option<f64>
         return format!("{arm} and {baseline} can't be compared yet: there is too little data.");
     };
     if row.verdict == Verdict::Equivalent {
-        let most = metric.words(0.0, mde.unwrap_or(high));
+        let most = {
+            let mde = mde.unwrap_or(high);
+            metric.words(mde, mde)
+        };
         return format!(
             "{arm} and {baseline} are equivalent: {arm} {most}, at most, or as much the other way."
         );

@@ -70,7 +70,7 @@ pub(super) fn intervals(history: &History) -> Markup {
     let clip = |value: f64| value.clamp(-reach, reach);
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label="intervals over calls" {
-            (axes(&frame, &[-reach, 0.0, reach].map(|value| (value, number(value)))))
+            (axes(&frame, &[-reach, 0.0, reach].map(|value| (value, number(value, reach)))))
             line.zero x1=(LEFT) x2=(WIDTH) y1=(frame.y(0.0)) y2=(frame.y(0.0)) {}
             @for arm in 0..arms {
                 @let upper = known(arm).map(|(x, _, _, high)| (x, clip(high)));
