@@ -19,8 +19,11 @@ const EXACT_SHARE: f64 = 0.2;
 /// The expected effect on a rate where no `mde` is given: three points.
 const EFFECT: f64 = 0.031_622_776_601_683_79;
 
+/// Fewest units an arm has before rates are compared: the exact method would be right with fewer, and say nothing.
+const LEAST_OF_RATES: f64 = 30.0;
+
 /// Fewest units an arm has before the means of amounts are compared.
-const LEAST_UNITS: f64 = 50.0;
+const LEAST_OF_AMOUNTS: f64 = 50.0;
 
 /// What a comparison came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,13 +202,14 @@ impl Judge {
             b.count += arm.count;
             b.sum += arm.sum;
         }
+        let units = a.count.min(b.count);
         let method = match self.scale {
             Scale::Share if mixture::enough(a.count, a.sum) && mixture::enough(b.count, b.sum) => {
                 Method::Mixture
             }
-            Scale::Share => Method::Exact(seen),
-            Scale::Amount if a.count.min(b.count) >= LEAST_UNITS => Method::Asymptotic,
-            Scale::Amount => Method::None,
+            Scale::Share if units >= LEAST_OF_RATES => Method::Exact(seen),
+            Scale::Amount if units >= LEAST_OF_AMOUNTS => Method::Asymptotic,
+            Scale::Share | Scale::Amount => Method::None,
         };
         let (mut difference, mut variance) = (0.0, 0.0);
         for pair in strata {

@@ -33,6 +33,11 @@ fn without_data_nothing_is_said() {
     let few = judge("latency").estimate(&[(cluster([1.0]), cluster([9.0]))], ALPHA);
     assert_eq!((few.interval, few.p), (None, 1.0));
     assert_eq!(few.difference, Some(8.0));
+    let few = judge("success").estimate(&[(rate(29, 29), rate(29, 0))], ALPHA);
+    assert_eq!(
+        (few.difference, few.interval, few.p),
+        (Some(-1.0), None, 1.0)
+    );
 }
 
 #[test]
