@@ -8,8 +8,8 @@ use memchr::memchr2;
 /// Deepest nesting that is taken: above what any schema needs, below what crashes common parsers.
 const DEPTH: usize = 512;
 
-/// How far a string is read word by word before a vector search is begun, which has its own cost.
-const HOP: usize = 32;
+/// How far a string is read byte by byte before a vector search is begun, which has its own cost.
+const HOP: usize = 12;
 
 /// Where JSON text is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,40 +166,17 @@ pub(crate) fn skip_string(text: &[u8], start: usize) -> Result<usize, Broken> {
     let mut at = start + 1;
     let mut hop = at + HOP;
     loop {
-        if let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
-            match first_stop(*word) {
-                Some(plain) => at += plain,
-                None if at < hop => {
-                    at += word.len();
-                    continue;
-                }
-                None => at += memchr2(b'"', b'\\', &text[at..]).ok_or(cut)?,
-            }
-        }
         match text.get(at) {
             Some(b'"') => return Ok(at + 1),
             Some(b'\\') => {
                 at = skip_escape(text, at)?.ok_or(cut)?;
                 hop = at + HOP;
             }
-            Some(_) => at += 1,
+            Some(_) if at < hop => at += 1,
+            Some(_) => at += memchr2(b'"', b'\\', &text[at..]).ok_or(cut)?,
             None => return Err(cut),
         }
     }
-}
-
-/// How many bytes stand before the first quote or backslash of a word; `None` where it has none.
-fn first_stop(word: [u8; 8]) -> Option<usize> {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const TOPS: u64 = ONES << 7;
-    let word = u64::from_le_bytes(word);
-    // The lowest bit that is set marks the first byte that is equal; higher ones may be wrong.
-    let equal = |byte: u8| {
-        let rest = word ^ (ONES * u64::from(byte));
-        rest.wrapping_sub(ONES) & !rest & TOPS
-    };
-    let stops = equal(b'"') | equal(b'\\');
-    (stops != 0).then(|| stops.trailing_zeros() as usize / 8)
 }
 
 /// The position behind the escape at `at`; `None` where the text ends in it.
