@@ -157,9 +157,8 @@ fn an_arm_that_is_forbidden_is_answered_by_the_baseline_and_not_exposed() {
     assert_eq!(report.arms[1].units, 0);
 }
 
-// fm_96
 #[test]
-fn one_exposure_a_unit_and_one_outcome_a_request() {
+fn fm_96_one_exposure_a_unit_and_one_outcome_a_request() {
     let test = open(settings(100));
     let unit = pick(&test, By::Name, "ann").unit.unwrap();
     let told = outcome(unit, true);
@@ -180,9 +179,8 @@ fn one_exposure_a_unit_and_one_outcome_a_request() {
     assert_eq!(rows.len(), 3, "one exposure and two outcomes are kept");
 }
 
-// fm_97
 #[test]
-fn a_fallback_counts_for_the_arm_that_was_assigned() {
+fn fm_97_a_fallback_counts_for_the_arm_that_was_assigned() {
     let test = open(settings(100));
     let picks = (0..100).map(|user| pick(&test, By::Name, &user.to_string()));
     for pick in picks.collect::<Vec<_>>() {
@@ -362,9 +360,8 @@ fn the_stored_rows_give_the_same_report() {
     test.promote(Some("b")).unwrap();
 }
 
-// fm_98
 #[test]
-fn other_weights_begin_an_epoch_and_move_nobody() {
+fn fm_98_other_weights_begin_an_epoch_and_move_nobody() {
     let test = open(settings(100_000));
     let before: Vec<_> = (0..2000)
         .map(|u| pick(&test, By::Name, &u.to_string()))

@@ -45,10 +45,8 @@ fn seen(report: &Report, row: &Comparison, metric: &dyn Metric, mde: Option<f64>
         return format!("{arm} and {baseline} can't be compared yet: there is too little data.");
     };
     if row.verdict == Verdict::Equivalent {
-        let most = {
-            let mde = mde.unwrap_or(high);
-            metric.words(mde, mde)
-        };
+        let most = mde.unwrap_or(high);
+        let most = metric.words(most, most);
         return format!(
             "{arm} and {baseline} are equivalent: {arm} {most}, at most, or as much the other way."
         );
@@ -56,7 +54,7 @@ fn seen(report: &Report, row: &Comparison, metric: &dyn Metric, mde: Option<f64>
     if low <= 0.0 && high >= 0.0 {
         let (less, more) = (metric.words(low, low), metric.words(high, high));
         return format!(
-            "{arm} may differ from {baseline} either way: it {less} at one end and {more} at the other."
+            "Not decided: {arm} {less} than {baseline} at one end of the interval, and {more} at the other."
         );
     }
     format!("{arm} {} than {baseline}.", metric.words(low, high))

@@ -102,9 +102,8 @@ fn the_interval_and_the_p_value_agree() {
     }
 }
 
-// fm_98
 #[test]
-fn a_change_of_weights_makes_no_difference_out_of_a_drift() {
+fn fm_98_a_change_of_weights_makes_no_difference_out_of_a_drift() {
     // both arms are alike in each epoch; the share of the arm grew while everything got worse
     let strata = [
         (rate(9000, 8550), rate(1000, 950)),
