@@ -42,6 +42,8 @@ struct Tried {
     spent: bool,
     /// It asked for a pause.
     paused: bool,
+    /// How often it kept the call waiting for nothing.
+    slow: u32,
 }
 
 /// The plan of one call.
@@ -62,7 +64,6 @@ pub(super) struct Plan<'a> {
     /// Credentials of no use to this call again.
     dead: SmallVec<[&'a str; 2]>,
     attempts: u32,
-    timeouts: u32,
     backoff: Backoff,
     blame: Blame,
     failure: Option<CallError>,
@@ -98,7 +99,6 @@ impl<'a> Plan<'a> {
             last: None,
             dead: SmallVec::new(),
             attempts: 0,
-            timeouts: 0,
             backoff: Backoff::new(settings.initial, settings.max),
             blame: Blame::default(),
             failure: None,
@@ -181,8 +181,10 @@ impl<'a> Plan<'a> {
         if decision == Retry::Elsewhere && kind != Kind::ModelNotFound {
             self.dead.extend(target.credential.as_deref());
         }
+        let silent = kind == Kind::Timeout && error.fault().is_none();
         let tried = self.tried_at(at);
         tried.times += 1;
+        tried.slow += u32::from(silent);
         tried.paused = kind == Kind::RateLimited || matches!(decision, Retry::After(_));
         tried.spent = untouched
             || decision == Retry::Elsewhere
@@ -190,7 +192,6 @@ impl<'a> Plan<'a> {
                 kind,
                 Kind::ModelNotFound | Kind::UpstreamAuth | Kind::UpstreamMoney
             );
-        self.timeouts += u32::from(kind == Kind::Timeout);
         self.blame.add(kind);
         self.failure = Some(error);
         Ok(())
@@ -317,6 +318,7 @@ impl<'a> Plan<'a> {
                 times: 0,
                 spent: false,
                 paused: false,
+                slow: 0,
             });
             self.tried.len() - 1
         });

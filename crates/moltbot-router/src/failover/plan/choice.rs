@@ -28,7 +28,7 @@ impl Plan<'_> {
     pub(super) fn same_again(&self) -> Option<(Place, Admission)> {
         let open = |target| {
             let may = |tried: &Tried| {
-                !tried.spent && (self.settings.enabled || self.last == Some(tried.at))
+                self.again(tried) && (self.settings.enabled || self.last == Some(tried.at))
             };
             self.here()
                 .any(|tried| tried.at.target == target && may(tried))
@@ -66,6 +66,13 @@ impl Plan<'_> {
         }
     }
 
+    /// Whether a target may be asked again in this call. One that kept it waiting for nothing may have done
+    /// the work all the same, and be paid for it: only where it is alone it is asked once more.
+    fn again(&self, tried: &Tried) -> bool {
+        let alone = self.route().targets().len() == 1;
+        !tried.spent && tried.slow <= u32::from(alone)
+    }
+
     /// How long to wait before a target of this model is asked again; `None` where none shall be.
     pub(super) fn repeatable(&mut self) -> Option<Duration> {
         let last = self.last.filter(|last| last.model == self.current)?;
@@ -75,10 +82,6 @@ impl Plan<'_> {
             if self.route().targets().len() > 1 || !self.here().all(second) {
                 return None;
             }
-        }
-        // A call that was too slow may have been done, and paid for, each time.
-        if self.timeouts > 1 {
-            return None;
         }
         let now = Instant::now();
         let rest_of = |tried: &Tried| {
@@ -93,7 +96,7 @@ impl Plan<'_> {
         };
         let rest = self
             .here()
-            .filter(|tried| !tried.spent && (self.settings.enabled || tried.at == last))
+            .filter(|tried| self.again(tried) && (self.settings.enabled || tried.at == last))
             .filter_map(rest_of)
             .min()?;
         Some(rest.max(self.backoff.next()))
