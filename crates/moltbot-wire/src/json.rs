@@ -167,7 +167,15 @@ pub(crate) fn skip_string(text: &[u8], start: usize) -> Result<usize, Broken> {
     let mut hop = at + HOP;
     loop {
         match text.get(at) {
-            Some(b'"') => return Ok(at + 1),
+            Some(b'"') => {
+                return match control(&text[start + 1..at], |_| true) {
+                    Some(found) => Err(Broken::new(
+                        start + 1 + found,
+                        "a control character in a string must be escaped",
+                    )),
+                    None => Ok(at + 1),
+                };
+            }
             Some(b'\\') => {
                 at = skip_escape(text, at)?.ok_or(cut)?;
                 hop = at + HOP;
@@ -176,6 +184,29 @@ pub(crate) fn skip_string(text: &[u8], start: usize) -> Result<usize, Broken> {
             Some(_) => at += memchr2(b'"', b'\\', &text[at..]).ok_or(cut)?,
             None => return Err(cut),
         }
+    }
+}
+
+/// The first control character that is `wrong`.
+fn control(text: &[u8], wrong: impl Fn(u8) -> bool) -> Option<usize> {
+    /// Looked at together, without a branch for each byte.
+    const LANE: usize = 64;
+    let wrong = |byte: &u8| *byte < 0x20 && wrong(*byte);
+    let lane = text
+        .chunks(LANE)
+        .position(|lane| lane.iter().fold(false, |any, byte| any | wrong(byte)))?;
+    let at = text[lane * LANE..].iter().position(wrong)?;
+    Some(lane * LANE + at)
+}
+
+/// Fails where `text` is no text: bytes that are no UTF-8, control characters that are no blanks.
+pub(crate) fn readable(text: &[u8]) -> Result<(), Broken> {
+    if let Some(at) = control(text, |byte| !matches!(byte, b'\t' | b'\n' | b'\r')) {
+        return Err(Broken::new(at, "a control character must be escaped"));
+    }
+    match std::str::from_utf8(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Broken::new(error.valid_up_to(), "the text is no UTF-8")),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Two scans give the same answer. The *full scan* checks all of the body and serves small ones. The
 //! *near search* serves large ones: it reads both ends, looks for the keys in between, and proves that a
 //! hit stands at the top level by reading only from the nearer end. What it can't prove it hands to the full
-//! scan. It does not check the middle of a large body: there the upstream says what is broken.
+//! scan. Of the middle of a large body it checks only that it is text: there the upstream says what is broken.
 
 use std::fmt::Write;
 
@@ -53,6 +53,10 @@ pub(crate) fn locate(body: &[u8], names: &[&str]) -> Result<Found, CallError> {
     } else {
         full(body, names)
     };
+    let found = found.and_then(|found| {
+        json::readable(body)?;
+        Ok(found)
+    });
     found.map_err(|refusal| explain(body, names, &refusal))
 }
 

@@ -197,11 +197,16 @@ impl Head {
                 }
             }
             b'u' => self.upgrade |= value_of(line, b"upgrade").is_some(),
-            b'h' if value_of(line, b"host").is_some() => {
-                if self.host {
-                    return Err(Refusal::bad("the request has two host headers"));
+            b'h' => {
+                if let Some(host) = value_of(line, b"host") {
+                    if self.host {
+                        return Err(Refusal::bad("the request has two host headers"));
+                    }
+                    if !is_authority(host) {
+                        return Err(Refusal::bad("the host header names no host"));
+                    }
+                    self.host = true;
                 }
-                self.host = true;
             }
             _ => {}
         }
@@ -239,6 +244,28 @@ fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = line.split_at_checked(name.len())?;
     let value = rest.strip_prefix(b":")?;
     found.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+}
+
+/// Whether a value is one host, with a port or without: `localhost:18789`, `[::1]`. Lists, paths, users and
+/// blanks are read differently by different servers.
+fn is_authority(value: &[u8]) -> bool {
+    let name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    let address = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+    let (host_is_good, rest) = match value.strip_prefix(b"[") {
+        Some(inner) => match memchr(b']', inner) {
+            Some(end) => (inner[..end].iter().all(address), &inner[end + 1..]),
+            None => return false,
+        },
+        None => {
+            let end = memchr(b':', value).unwrap_or(value.len());
+            (end > 0 && value[..end].iter().all(name), &value[end..])
+        }
+    };
+    let port_is_good = match rest.strip_prefix(b":") {
+        Some(port) => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
+        None => rest.is_empty(),
+    };
+    host_is_good && port_is_good
 }
 
 /// Digits and nothing else: a sign, a list or a blank is read differently by different servers.

@@ -43,6 +43,23 @@ fn broken_json_is_told_with_its_place() {
 }
 
 #[test]
+fn what_is_no_text_is_refused_wherever_it_stands() {
+    assert_eq!(
+        words("{\"model\":\"a\nb\"}"),
+        "the body is not valid JSON: a control character in a string must be escaped at line 1 column 12"
+    );
+    for (before, after) in [("", ""), ("\"model\":\"m\",", ",\"stream\":true")] {
+        for stray in [&b"\0"[..], b"\x0b", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80"] {
+            let mut body = large(before, after).into_bytes();
+            let middle = body.len() / 2;
+            body.splice(middle..middle, stray.iter().copied());
+            let error = locate(&body, &NAMES).unwrap_err();
+            assert!(error.message().contains("not valid JSON"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn fm_50_a_key_given_twice_is_refused_by_name() {
     for body in [
         r#"{"model":"a","x":1,"model":"b"}"#.to_owned(),

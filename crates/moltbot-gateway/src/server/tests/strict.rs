@@ -31,6 +31,12 @@ async fn fm_51_what_can_be_read_in_two_ways_is_refused_with_400() {
         "GET / HTTP/1.1\nhost: x\n\n".to_owned(),
         "GET / HTTP/1.1\r\n\r\n".to_owned(),
         format!("{post}host: y\r\n\r\n"),
+        "GET / HTTP/1.1\r\nhost: a/b\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: a, b\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: user@a\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: a:http\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: [::1\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost:\r\n\r\n".to_owned(),
         format!("{post}x-zero: a\0b\r\n\r\n"),
         format!("{post}x(y): a\r\n\r\n"),
         "GET / HTTP/3.7\r\nhost: x\r\n\r\n".to_owned(),
@@ -47,6 +53,24 @@ async fn fm_51_what_can_be_read_in_two_ways_is_refused_with_400() {
             1,
             "{request:?} got {answer:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn every_form_of_one_host_is_taken() {
+    for host in [
+        "x",
+        "x:80",
+        "my_host.example-1",
+        "127.0.0.1:0",
+        "[::1]",
+        "[::ffff:1.2.3.4]:8",
+    ] {
+        let answer = answer(&format!(
+            "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+        ))
+        .await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{host} got {answer:?}");
     }
 }
 
