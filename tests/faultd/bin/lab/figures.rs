@@ -300,6 +300,15 @@ impl Report {
         let missed = |row: &Row| row.judged && !row.missed.is_empty();
         self.broken.is_empty() && !self.rows.iter().any(missed)
     }
+
+    /// Whether everything ran and nothing was lost, wrong or cut in silence.
+    pub(crate) fn is_undamaged(&self) -> bool {
+        let damaged = |row: &Row| {
+            let tally = &row.tally;
+            row.judged && tally.lost + tally.wrong + tally.silent > 0
+        };
+        self.broken.is_empty() && !self.rows.iter().any(damaged)
+    }
 }
 
 impl fmt::Display for Report {
