@@ -54,6 +54,11 @@ async fn run(program: impl AsRef<std::ffi::OsStr>, script: &str, more: &[(&str, 
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    // One call of an SDK that may not repeat and one of an SDK that may: their attempts do not multiply.
+    let down = daemon.log();
+    let down = down.iter().filter(|line| line["model"] == "down");
+    let attempts: u64 = down.filter_map(|line| line["attempts"].as_u64()).sum();
+    assert!((2..=12).contains(&attempts), "{attempts} attempts");
     // The SDK's cancelled stream took its upstream call along.
     daemon.wait_for(|daemon| {
         daemon

@@ -42,6 +42,8 @@ assert.ok(missing instanceof OpenAI.NotFoundError);
 assert.equal(missing.code, 'model_not_found');
 await assert.rejects(chat.create({ model: 'limited', messages }), OpenAI.RateLimitError);
 await assert.rejects(chat.create({ model: 'down', messages }), OpenAI.InternalServerError);
+// What the gateway has repeated already, the SDK does not multiply: the test counts these calls.
+await assert.rejects(chat.create({ model: 'down', messages }, { maxRetries: 2 }), OpenAI.InternalServerError);
 await assert.rejects(chat.create({ model: 'picky', messages }), OpenAI.UnprocessableEntityError);
 await assert.rejects(chat.create({ model: '', messages }), OpenAI.BadRequestError);
 await assert.rejects(chat.create({ model: 'hangs', messages }, { timeout: 500 }), OpenAI.APIConnectionTimeoutError);

@@ -42,6 +42,9 @@ assert raises(openai.NotFoundError, lambda: chat.create(model="ecko", messages=H
 raises(openai.NotFoundError, lambda: client.models.retrieve("nobody"))
 raises(openai.RateLimitError, lambda: chat.create(model="limited", messages=HELLO))
 raises(openai.InternalServerError, lambda: chat.create(model="down", messages=HELLO))
+# What the gateway has repeated already, the SDK does not multiply: the test counts these calls.
+retrying = client.with_options(max_retries=2)
+raises(openai.InternalServerError, lambda: retrying.chat.completions.create(model="down", messages=HELLO))
 raises(openai.UnprocessableEntityError, lambda: chat.create(model="picky", messages=HELLO))
 raises(openai.BadRequestError, lambda: chat.create(model="", messages=HELLO))
 raises(openai.APITimeoutError, lambda: chat.create(model="hangs", messages=HELLO, timeout=0.5))

@@ -96,7 +96,11 @@ pub(super) fn error(
     let mut headers = HeaderMap::with_capacity(10);
     headers.insert(CONTENT_TYPE, JSON);
     let id = recording.id();
-    recording.tried(|tried| describe(&mut headers, id, tried));
+    let mut repeated = false;
+    recording.tried(|tried| {
+        describe(&mut headers, id, tried);
+        repeated = tried.attempts.len() > 1;
+    });
     headers.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
     if let Some(method) = allow
         && let Ok(value) = HeaderValue::from_str(method.as_str())
@@ -107,8 +111,10 @@ pub(super) fn error(
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    // The official SDKs repeat a 502 on their own, but nothing changes by that.
-    if error.is_discouraged() || matches!(error.kind(), Kind::UpstreamAuth | Kind::UpstreamMoney) {
+    // The official SDKs repeat on their own. That would multiply what was repeated here, and a credential that was
+    // refused stays refused.
+    let refused = matches!(error.kind(), Kind::UpstreamAuth | Kind::UpstreamMoney);
+    if repeated || refused || error.is_discouraged() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     let body = dialect.error(error);

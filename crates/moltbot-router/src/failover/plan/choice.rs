@@ -12,8 +12,9 @@ use crate::table::RouteTarget;
 /// A target that asked for a pause is waited for in place no longer than this.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Calls that waited for the same pause come back spread over this.
+/// Calls that waited for the same pause come back spread over this, and over this share of what they waited.
 const SPREAD: Duration = Duration::from_millis(20);
+const SPREAD_SHARE: f64 = 0.2;
 
 impl Plan<'_> {
     /// A target of this model that was not asked yet and takes calls now.
@@ -122,7 +123,8 @@ impl Plan<'_> {
                 _ => None,
             });
         let (model, rest) = rests.min_by_key(|(_, rest)| *rest)?;
-        let wait = rest + SPREAD.mul_f64(rand::random());
+        let spread = SPREAD + rest.mul_f64(SPREAD_SHARE);
+        let wait = rest + spread.mul_f64(rand::random());
         (self.settings.enabled && wait <= self.patience && !self.late(wait))
             .then_some((model, wait))
     }
