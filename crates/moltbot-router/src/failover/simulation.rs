@@ -52,12 +52,22 @@ fn house(row: &Row) -> House {
 
 #[tokio::test(start_paused = true)]
 async fn fm_54_success_and_load_are_as_computed() {
+    /// More than any call can use.
+    const NO_BUDGET: f64 = 100.0;
     let rows = [
+        row(0.20, 3, NO_BUDGET, 99.19, 1.24),
         row(0.20, 3, 0.2, 96.98, 1.21),
         row(0.20, 3, 0.5, 99.24, 1.24),
+        row(0.20, 4, NO_BUDGET, 99.86, 1.25),
+        row(0.20, 4, 0.2, 96.48, 1.21),
+        row(0.20, 4, 0.5, 99.87, 1.25),
+        row(0.20, 6, NO_BUDGET, 99.995, 1.25),
         row(0.20, 6, 0.2, 96.68, 1.21),
         row(0.20, 6, 0.5, 99.993, 1.25),
+        row(0.05, 3, NO_BUDGET, 99.990, 1.05),
+        row(0.05, 3, 0.2, 99.992, 1.05),
         row(0.05, 3, 0.5, 99.985, 1.05),
+        row(1.00, 6, NO_BUDGET, 0.0, 6.00),
         row(1.00, 6, 0.2, 0.0, 1.21),
         row(1.00, 6, 0.5, 0.0, 1.51),
     ];
@@ -76,7 +86,8 @@ async fn fm_54_success_and_load_are_as_computed() {
             "{} of faults, {} attempts, budget {}: {answered} % answered, {load} attempts a call",
             row.faults, row.attempts, row.budget
         );
-        assert!((answered - row.answered).abs() < 0.5, "{told}");
+        // Twice what chance moves 20,000 calls by.
+        assert!((answered - row.answered).abs() < 0.6, "{told}");
         assert!((load - row.load).abs() < 0.015, "{told}");
     }
 }

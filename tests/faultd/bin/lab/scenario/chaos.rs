@@ -36,12 +36,15 @@ enum Limits {
 }
 
 pub(crate) async fn run(lab: &Lab) -> Result<Vec<Row>, Failure> {
-    let count = lab.pick(5_000, 30_000, 300_000);
     let mut rows = Vec::new();
     for (name, limits) in [
         ("R1 uniform chaos", Limits::Said),
         ("R1 without rate limits", Limits::Unsaid),
     ] {
+        let count = match limits {
+            Limits::Said => lab.pick(5_000, 30_000, 30_000),
+            Limits::Unsaid => lab.pick(5_000, 30_000, 300_000),
+        };
         let upstreams = upstreams(lab, limits).await?;
         let daemon = Daemon::start(lab, &configuration(&upstreams)).await?;
         let begun = Instant::now();
