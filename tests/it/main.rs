@@ -14,6 +14,7 @@ mod fine_print;
 mod instance;
 mod logs;
 mod model_server;
+mod network;
 mod oauth;
 mod reload;
 mod sdk;

@@ -139,6 +139,17 @@ impl Home {
         Daemon::start(self.command("moltbotd"), self.root())
     }
 
+    /// The same within a network namespace; only root may enter one.
+    pub fn start_in(&self, namespace: &str) -> Daemon {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", namespace])
+            .arg(built("moltbotd"))
+            .env("MOLTBOT_HOME", self.root())
+            .stdin(Stdio::null());
+        Daemon::start(command, self.root())
+    }
+
     /// A program of ours with this home and a clean environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(built(program));
