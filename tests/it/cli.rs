@@ -184,6 +184,18 @@ fn wrong_use_is_2_and_every_help_has_an_example() {
 }
 
 #[test]
+fn a_mistyped_home_is_named_and_not_made() {
+    let home = Home::empty();
+    let nowhere = home.path("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    let said = home
+        .ctl(&["--home", nowhere, "config", "get", "region"])
+        .failed(78);
+    assert!(said.contains("moltctl init"), "{said}");
+    assert!(!home.path("nowhere").exists());
+}
+
+#[test]
 fn init_makes_a_home_once_and_keeps_what_is_there() {
     let home = Home::init();
     use std::os::unix::fs::PermissionsExt;

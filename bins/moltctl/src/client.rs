@@ -102,6 +102,10 @@ impl Client {
         let answer = match UnixStream::connect(self.home.admin_socket()).await {
             Ok(stream) => answered(within, stream, request).await?,
             Err(_) => {
+                // A path that was mistyped shall not become a home.
+                let missing =
+                    |error: moltbot_config::HomeError| Failure::new(78, error.to_string());
+                self.home.check().map_err(missing)?;
                 // The lock keeps a daemon from starting in the middle of a change.
                 let _lock = HomeLock::acquire(&self.home)
                     .map_err(|error| Failure::unreachable(error.to_string()))?;
