@@ -326,9 +326,7 @@ impl Gateway {
         if cut > 0 {
             warn!(cut, "calls were cut at the end of the drain");
         }
-        self.rt.stop.cancel();
-        self.rt.tasks.close();
-        let _ = tokio::time::timeout(TASKS_END, self.rt.tasks.wait()).await;
+        self.rt.end(TASKS_END).await;
         for path in [self.home.run_file(), self.home.admin_token_file()] {
             let _ = std::fs::remove_file(path);
         }

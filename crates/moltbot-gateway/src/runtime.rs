@@ -19,6 +19,9 @@ use crate::gateway::StartError;
 use crate::server::{Drain, DrainSettings, Limits};
 use crate::servers::Servers;
 
+/// The last request to a token server may take this long.
+pub(crate) const LAST_TOKEN: Duration = Duration::from_secs(15);
+
 /// What outlives a reload.
 pub(crate) struct Runtime {
     /// Connections to model servers.
@@ -70,11 +73,11 @@ impl Runtime {
         })
     }
 
-    /// Ends all tasks and waits for them, as long as the last request to a token server may take.
-    pub(crate) async fn end(&self) {
+    /// Ends all tasks and waits for them, for at most `within`.
+    pub(crate) async fn end(&self, within: Duration) {
         self.stop.cancel();
         self.tasks.close();
-        let _ = tokio::time::timeout(Duration::from_secs(15), self.tasks.wait()).await;
+        let _ = tokio::time::timeout(within, self.tasks.wait()).await;
     }
 
     /// Takes over the settings of a new configuration; what was learnt and used stays.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::models::unknown;
 use super::{Admin, Answer, Refusal, json};
-use crate::runtime::Runtime;
+use crate::runtime::{LAST_TOKEN, Runtime};
 
 /// The body of `POST auth/check`.
 #[derive(Deserialize)]
@@ -67,7 +67,7 @@ impl Admin {
                 let rt = self.runtime(&config)?;
                 let rows = check_all(&models, &rt).await;
                 // A refresh token that came meanwhile is kept first.
-                rt.end().await;
+                rt.end(LAST_TOKEN).await;
                 rows
             }
         };

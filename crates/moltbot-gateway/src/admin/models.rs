@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::probe::{Probed, probe};
 use super::{Admin, Answer, Refusal, json};
-use crate::runtime::Runtime;
+use crate::runtime::{LAST_TOKEN, Runtime};
 use crate::snapshot::Snapshot;
 use crate::{live, target};
 
@@ -99,7 +99,7 @@ impl Admin {
                 let (snapshot, rt) = self.build(name)?;
                 let probed = asked(&snapshot, name).await;
                 drop(snapshot);
-                rt.end().await;
+                rt.end(LAST_TOKEN).await;
                 probed?
             }
         };
