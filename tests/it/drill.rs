@@ -2,7 +2,7 @@
 
 use std::process::{Child, Stdio};
 
-use moltbot_tests::{Daemon, Home, tools};
+use moltbot_tests::{Daemon, Home, ModelServer};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -133,18 +133,7 @@ fn what_was_taken_comes_back_when_the_drill_is_interrupted_or_killed() {
 
 #[test]
 fn a_drill_kills_a_server_of_the_daemon_which_comes_back() {
-    let tools = tools();
-    let command = json!([
-        tools.join("bin/llama-server"),
-        "--model",
-        tools.join("model.gguf"),
-        "--alias",
-        "smol",
-        "--port",
-        "{port}",
-        "--threads",
-        "1"
-    ]);
+    let command = ModelServer::command();
     let home = Home::with(&format!(
         "models:\n  - {{ name: local, model: smol, instance: {{ command: {command}, replicas: 2 }} }}\n"
     ));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use moltbot_tests::{Daemon, Home, command, descendants, tools};
+use moltbot_tests::{Daemon, Home, ModelServer, command, descendants};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -12,18 +12,7 @@ use crate::{ask, chat, client, header};
 
 /// A model `local` with so many servers of the real kind; `more` are keys of the model, or further models.
 fn model(replicas: usize, more: &str) -> String {
-    let tools = tools();
-    let command = json!([
-        tools.join("bin/llama-server"),
-        "--model",
-        tools.join("model.gguf"),
-        "--alias",
-        "smol",
-        "--port",
-        "{port}",
-        "--threads",
-        "1"
-    ]);
+    let command = ModelServer::command();
     format!(
         "models:\n  - name: local\n    model: smol\n    instance: {{ command: {command}, replicas: {replicas} }}\n{more}"
     )

@@ -65,6 +65,22 @@ impl ModelServer {
         panic!("the model server was not ready within 30 s");
     }
 
+    /// The command of an `instance:` that serves the same model under the same name.
+    pub fn command() -> serde_json::Value {
+        let tools = tools();
+        serde_json::json!([
+            tools.join("bin/llama-server"),
+            "--model",
+            tools.join("model.gguf"),
+            "--alias",
+            "smol",
+            "--port",
+            "{port}",
+            "--threads",
+            "1"
+        ])
+    }
+
     /// Its base URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/v1", self.port)
