@@ -5,10 +5,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The floor of each crate; members that are not shipped may use all.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 15] = [
     ("moltbot-types", 1),
     ("moltbot-wire", 2),
     ("moltbot-config", 2),
+    ("moltbot-store", 2),
+    ("moltbot-filters", 2),
+    ("moltbot-skills", 2),
+    ("moltbot-channels", 3),
     ("moltbot-auth", 3),
     ("moltbot-abtest", 3),
     ("moltbot-telemetry", 3),
