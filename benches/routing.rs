@@ -154,6 +154,7 @@ fn call() -> Call {
         query: None,
         begun: Instant::now(),
         deadline: None,
+        skills: moltbot_types::Skills::Off,
         trail: Arc::default(),
     })
 }

@@ -25,6 +25,7 @@ pub fn ask(model: &str, text: &str) -> Result<Call, CallError> {
         query: None,
         begun: tokio::time::Instant::now(),
         deadline: None,
+        skills: moltbot_types::Skills::Off,
         trail: Arc::new(Trail::default()),
     }))
 }

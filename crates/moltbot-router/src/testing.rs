@@ -46,6 +46,7 @@ pub(crate) fn call(stream: bool) -> Call {
         query: None,
         begun: Instant::now(),
         deadline: None,
+        skills: moltbot_types::Skills::Off,
         trail: Arc::default(),
     })
 }

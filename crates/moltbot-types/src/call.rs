@@ -11,6 +11,7 @@ use crate::caller::Caller;
 use crate::dialect::Dialect;
 use crate::id::{ModelName, RequestId};
 use crate::record::Trail;
+use crate::skill::Skills;
 
 /// What is asked of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,6 +96,8 @@ pub struct CallParts {
     pub begun: Instant,
     /// When the whole call must have ended.
     pub deadline: Option<Instant>,
+    /// What skills may do for it.
+    pub skills: Skills,
     /// What was tried so far; shared with whoever records the call.
     pub trail: Arc<Trail>,
 }

@@ -11,6 +11,7 @@ pub mod id;
 pub mod record;
 pub mod reply;
 pub mod service;
+pub mod skill;
 pub mod usage;
 
 pub use call::{Call, Edit, Head, Operation};
@@ -23,4 +24,5 @@ pub use id::{ModelName, RequestId, TargetId, Workspace};
 pub use record::{Attempt, CallRecord, Outcome, Served, Trail, Tried};
 pub use reply::{Body, Ending, FrameStream, Frames, Hold, Mark, Reply};
 pub use service::{CallService, Door, Layered, Next, Plain, Step, boxed, tower};
+pub use skill::{Occasion, Skills};
 pub use usage::Usage;

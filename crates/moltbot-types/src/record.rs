@@ -109,6 +109,7 @@ pub struct Served {
 pub struct Trail {
     tried: Mutex<Tried>,
     experiment: OnceLock<Arc<str>>,
+    skill: OnceLock<Arc<str>>,
 }
 
 /// The content of a [`Trail`].
@@ -149,6 +150,17 @@ impl Trail {
     /// The comparison that the call takes part in.
     pub fn experiment(&self) -> Option<&str> {
         self.experiment.get().map(|name| &**name)
+    }
+
+    /// A skill answers in the model's place.
+    pub fn answered_by(&self, skill: Arc<str>) {
+        // the first one that answers ends the call's way
+        let _ = self.skill.set(skill);
+    }
+
+    /// The skill that answered.
+    pub fn skill(&self) -> Option<&str> {
+        self.skill.get().map(|name| &**name)
     }
 
     /// Looks at what was tried.

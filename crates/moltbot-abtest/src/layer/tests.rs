@@ -205,6 +205,7 @@ fn call(model: &str, user: &str) -> Call {
         query: None,
         begun: Instant::now(),
         deadline: None,
+        skills: moltbot_types::Skills::Off,
         trail: Arc::default(),
     })
 }

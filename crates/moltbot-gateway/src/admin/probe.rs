@@ -62,6 +62,7 @@ fn call(model: &Model, tokens: u32, begun: Instant, trail: &Arc<Trail>) -> Resul
         query: None,
         begun,
         deadline: None,
+        skills: moltbot_types::Skills::Off,
         trail: Arc::clone(trail),
     }))
 }

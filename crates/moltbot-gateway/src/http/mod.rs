@@ -158,6 +158,7 @@ impl Front {
             query: parts.uri.query().map(Arc::from),
             begun: asked.begun,
             deadline: None,
+            skills: moltbot_types::Skills::Off,
             trail: Arc::clone(asked.trail),
         });
         let mut reply = snapshot.path().call(call).await?;

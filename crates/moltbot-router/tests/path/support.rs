@@ -216,6 +216,7 @@ fn call(stream: bool) -> Call {
         query: None,
         begun: Instant::now(),
         deadline: None,
+        skills: moltbot_types::Skills::Off,
         trail: Arc::default(),
     })
 }

@@ -111,6 +111,7 @@ pub(crate) fn call_of(operation: Operation, body: String) -> Call {
         query: None,
         begun: Instant::now(),
         deadline: None,
+        skills: moltbot_types::Skills::Off,
         trail: Arc::default(),
     })
 }
