@@ -1,1 +1,11 @@
 #![doc = include_str!("../README.md")]
+
+pub mod adapter;
+pub mod channel;
+pub mod client;
+pub mod message;
+pub mod send;
+
+pub use channel::{Account, Ack, Channel, ChannelError, Host, NotKept, Received, Refused};
+pub use message::{Content, Message};
+pub use send::{Capabilities, Chunk, Format, Markup, Outgoing, Place, SendError, Sent, Unit};
