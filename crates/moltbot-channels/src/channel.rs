@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::message::Message;
-use crate::send::{Capabilities, Outgoing, Place, SendError, Sent};
+use crate::send::{Capabilities, Chunk, Format, Outgoing, Place, SendError, Sent};
 
 /// A platform, as an account of one bot.
 ///
@@ -21,6 +21,10 @@ pub trait Channel: Send + Sync + 'static {
 
     /// What the platform can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// An answer as it is sent: in the platform's formatting, in pieces that it takes, measured after rendering.
+    /// None where there is nothing to see.
+    fn render(&self, answer: &str, format: Format) -> Vec<Chunk>;
 
     /// Whether messages arrive as posts to the channel's own path.
     fn takes_posts(&self) -> bool {

@@ -8,4 +8,4 @@ pub mod send;
 
 pub use channel::{Account, Ack, Channel, ChannelError, Host, NotKept, Received, Refused};
 pub use message::{Content, Message};
-pub use send::{Capabilities, Chunk, Format, Markup, Outgoing, Place, SendError, Sent, Unit};
+pub use send::{Capabilities, Chunk, Format, Outgoing, Place, SendError, Sent};

@@ -4,65 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// In what a platform counts the length of a text, after rendering.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unit {
-    /// Bytes of UTF-8.
-    Bytes,
-    /// Code points.
-    #[default]
-    Chars,
-    /// UTF-16 code units.
-    Utf16,
-}
-
-/// The formatting that a platform reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Markup {
-    /// Markdown as models write it.
-    #[default]
-    Markdown,
-    /// Slack's `mrkdwn`.
-    Mrkdwn,
-    /// Telegram's HTML.
-    TelegramHtml,
-    /// Feishu's Markdown.
-    Feishu,
-    /// None: marks would be read as text.
-    None,
-}
-
 /// What a platform can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Most units in one text.
-    pub limit: usize,
-    /// In what `limit` counts.
-    pub unit: Unit,
-    /// The formatting it reads.
-    pub markup: Markup,
-    /// Tables are shown as tables; else they become a code block.
-    pub tables: bool,
     /// A sent text can be edited, so that an answer may grow.
     pub edit: bool,
     /// It shows that the bot is writing.
     pub typing: bool,
     /// It knows a repeated sending by its key and shows it once.
     pub idempotent: bool,
-}
-
-impl Default for Capabilities {
-    fn default() -> Self {
-        Self {
-            limit: 4000,
-            unit: Unit::default(),
-            markup: Markup::default(),
-            tables: true,
-            edit: false,
-            typing: false,
-            idempotent: false,
-        }
-    }
 }
 
 /// How an answer's Markdown leaves.

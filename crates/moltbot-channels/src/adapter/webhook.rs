@@ -12,14 +12,12 @@ use serde_json::json;
 use crate::channel::{Account, Ack, Channel, ChannelError, Received, Refused};
 use crate::client::{client, unanswered};
 use crate::message::{Content, Message};
-use crate::send::{Capabilities, Outgoing, SendError, Sent};
+use crate::send::{Capabilities, Chunk, Format, Outgoing, SendError, Sent};
 
 mod signature;
 
 pub use signature::{Secret, SecretError};
 
-/// Most characters of a text in one answer; what is longer becomes several posts.
-const LIMIT: usize = 100_000;
 /// Most bytes of a `webhook-id`.
 const ID_LIMIT: usize = 256;
 
@@ -98,10 +96,22 @@ impl Channel for Webhook {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            limit: LIMIT,
             idempotent: true,
             ..Capabilities::default()
         }
+    }
+
+    /// One text of any length, for the receiver shows it in its own way.
+    fn render(&self, answer: &str, _: Format) -> Vec<Chunk> {
+        let text = answer.trim();
+        if text.is_empty() {
+            return Vec::new();
+        }
+        vec![Chunk {
+            text: text.to_owned(),
+            plain: text.to_owned(),
+            marked: false,
+        }]
     }
 
     fn takes_posts(&self) -> bool {
