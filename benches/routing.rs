@@ -17,8 +17,8 @@ use moltbot_router::{
 use moltbot_types::call::CallParts;
 use moltbot_types::reply::{Ending, Hold};
 use moltbot_types::{
-    Call, CallError, CallService, Caller, Head, Layered, Next, Operation, Plain, Reply, RequestId,
-    boxed,
+    Call, CallError, CallService, Caller, Head, Layered, Next, Operation, Plain, Remembered, Reply,
+    RequestId, boxed,
 };
 use moltbot_wire::OPENAI;
 use tokio::runtime::{Builder, Runtime};
@@ -152,6 +152,8 @@ fn call() -> Call {
         dialect: &OPENAI,
         headers: HeaderMap::new(),
         query: None,
+        filtered: false,
+        remembered: Remembered::default(),
         begun: Instant::now(),
         deadline: None,
         skills: moltbot_types::Skills::Off,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use moltbot_types::call::CallParts;
-use moltbot_types::{Body, Call, CallError, Caller, Dialect, Operation, Reply, RequestId, Trail};
+use moltbot_types::{
+    Body, Call, CallError, Caller, Dialect, Operation, Remembered, Reply, RequestId, Trail,
+};
 use moltbot_wire::openai::OPENAI;
 use serde_json::{Value, json};
 
@@ -23,6 +25,8 @@ pub fn ask(model: &str, text: &str) -> Result<Call, CallError> {
         dialect: &OPENAI,
         headers: http::HeaderMap::new(),
         query: None,
+        filtered: false,
+        remembered: Remembered::default(),
         begun: tokio::time::Instant::now(),
         deadline: None,
         skills: moltbot_types::Skills::Off,

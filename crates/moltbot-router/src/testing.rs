@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use moltbot_types::call::CallParts;
 use moltbot_types::{
-    Attempt, Call, CallError, Caller, Dialect, Head, Operation, Outcome, Reply, RequestId, Step,
+    Attempt, Call, CallError, Caller, Dialect, Head, Operation, Outcome, Remembered, Reply,
+    RequestId, Step,
 };
 use moltbot_wire::OPENAI;
 use tokio::time::Instant;
@@ -44,6 +45,8 @@ pub(crate) fn call(stream: bool) -> Call {
         dialect,
         headers: HeaderMap::new(),
         query: None,
+        filtered: false,
+        remembered: Remembered::default(),
         begun: Instant::now(),
         deadline: None,
         skills: moltbot_types::Skills::Off,

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -71,6 +72,17 @@ pub enum Edit {
     },
 }
 
+/// What a caller asks of answers that are remembered: its `Cache-Control`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// None is looked for and nothing is kept: `no-store`.
+    pub never: bool,
+    /// The model is asked, and its answer kept: `no-cache`.
+    pub anew: bool,
+    /// None that is older: `max-age`.
+    pub max_age: Option<Duration>,
+}
+
 /// A call. One pointer to its content, so that handing it on costs nothing; cloned for each attempt.
 #[derive(Clone, Debug)]
 pub struct Call(Box<CallParts>);
@@ -92,6 +104,10 @@ pub struct CallParts {
     pub headers: HeaderMap,
     /// The query of the path, forwarded within a dialect alone.
     pub query: Option<Arc<str>>,
+    /// Whoever makes the call filters its texts and its answer already, with the filters of this place.
+    pub filtered: bool,
+    /// What the caller asks of answers that are remembered.
+    pub remembered: Remembered,
     /// When the call arrived.
     pub begun: Instant,
     /// When the whole call must have ended.

@@ -15,7 +15,7 @@ pub mod service;
 pub mod skill;
 pub mod usage;
 
-pub use call::{Call, Edit, Head, Operation};
+pub use call::{Call, Edit, Head, Operation, Remembered};
 pub use caller::{Caller, Role};
 pub use chat::{Answer, Finish, Prompt, Turn};
 pub use credential::{Credential, Headers};

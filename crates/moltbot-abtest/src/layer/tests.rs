@@ -7,7 +7,8 @@ use http::{HeaderMap, StatusCode};
 use moltbot_types::call::CallParts;
 use moltbot_types::dialect::Splitter;
 use moltbot_types::{
-    Answer, Attempt, Dialect, Head, Layered, Operation, Outcome as How, Prompt, UpstreamFault,
+    Answer, Attempt, Dialect, Head, Layered, Operation, Outcome as How, Prompt, Remembered,
+    UpstreamFault,
 };
 use tower_layer::Layer;
 
@@ -203,6 +204,8 @@ fn call(model: &str, user: &str) -> Call {
         dialect: &Quoted,
         headers: HeaderMap::new(),
         query: None,
+        filtered: false,
+        remembered: Remembered::default(),
         begun: Instant::now(),
         deadline: None,
         skills: moltbot_types::Skills::Off,

@@ -9,7 +9,8 @@ use moltbot_config::config::{Model, ModelKind};
 use moltbot_types::call::CallParts;
 use moltbot_types::record::Tried;
 use moltbot_types::{
-    Body, Call, CallError, Caller, Dialect, Ending, Next, Operation, Reply, RequestId, Trail,
+    Body, Call, CallError, Caller, Dialect, Ending, Next, Operation, Remembered, Reply, RequestId,
+    Trail,
 };
 use moltbot_wire::openai::OPENAI;
 use serde_json::{Value, json};
@@ -60,6 +61,8 @@ fn call(model: &Model, tokens: u32, begun: Instant, trail: &Arc<Trail>) -> Resul
         dialect: &OPENAI,
         headers: HeaderMap::new(),
         query: None,
+        filtered: false,
+        remembered: Remembered::default(),
         begun,
         deadline: None,
         skills: moltbot_types::Skills::Off,

@@ -16,7 +16,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use moltbot_types::call::CallParts;
 use moltbot_types::{
-    Call, CallError, Dialect, Kind, ModelName, Next, Operation, Reply, RequestId, Trail,
+    Call, CallError, Dialect, Kind, ModelName, Next, Operation, Remembered, Reply, RequestId, Trail,
 };
 use moltbot_wire::openai::OPENAI;
 use tokio::time::Instant;
@@ -156,6 +156,8 @@ impl Front {
             dialect: asked.dialect,
             headers: headers::forwarded(asked.dialect, &parts.headers),
             query: parts.uri.query().map(Arc::from),
+            filtered: false,
+            remembered: Remembered::default(),
             begun: asked.begun,
             deadline: None,
             skills: moltbot_types::Skills::Off,

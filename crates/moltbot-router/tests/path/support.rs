@@ -16,7 +16,7 @@ use moltbot_router::{
 use moltbot_types::call::CallParts;
 use moltbot_types::{
     Body, Call, CallError, CallService, Caller, Ending, Frames, Head, Kind, Layered, Mark, Next,
-    Operation, Plain, Reply, RequestId, Retry, boxed,
+    Operation, Plain, Remembered, Reply, RequestId, Retry, boxed,
 };
 use moltbot_wire::OPENAI;
 use tokio::time::{Instant, sleep};
@@ -214,6 +214,8 @@ fn call(stream: bool) -> Call {
         dialect: &OPENAI,
         headers: http::HeaderMap::new(),
         query: None,
+        filtered: false,
+        remembered: Remembered::default(),
         begun: Instant::now(),
         deadline: None,
         skills: moltbot_types::Skills::Off,

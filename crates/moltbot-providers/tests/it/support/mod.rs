@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderValue, header};
 use moltbot_providers::{Client, ClientSettings, Http, TargetSpec};
 use moltbot_types::call::CallParts;
 use moltbot_types::{
-    Body, Call, CallError, Caller, Credential, Dialect, Frames, Headers, Operation, Reply,
-    RequestId,
+    Body, Call, CallError, Caller, Credential, Dialect, Frames, Headers, Operation, Remembered,
+    Reply, RequestId,
 };
 use moltbot_wire::OPENAI;
 use tokio::time::Instant;
@@ -109,6 +109,8 @@ pub(crate) fn call_of(operation: Operation, body: String) -> Call {
         dialect: &OPENAI,
         headers: HeaderMap::new(),
         query: None,
+        filtered: false,
+        remembered: Remembered::default(),
         begun: Instant::now(),
         deadline: None,
         skills: moltbot_types::Skills::Off,
