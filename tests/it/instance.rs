@@ -84,8 +84,7 @@ async fn until_gone(pids: &[u32], within: Duration) {
 /// Asks again and again until `over`; counts the answers. A caller may hear of a failure only where a
 /// part of its answer has gone out already.
 async fn load(daemon: Arc<Daemon>, stream: bool, over: Arc<AtomicBool>, calls: Arc<AtomicUsize>) {
-    let client = reqwest::Client::builder()
-        .no_proxy()
+    let client = moltbot_tests::client()
         .timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(0) // a cut answer ends its connection
         .build()

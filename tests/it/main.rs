@@ -22,8 +22,7 @@ mod top;
 
 /// A client without a proxy, whose calls end.
 fn client() -> reqwest::Client {
-    reqwest::Client::builder()
-        .no_proxy()
+    moltbot_tests::client()
         .timeout(std::time::Duration::from_secs(30))
         .build()
         .expect("a client")

@@ -1,11 +1,13 @@
 //! What the end-to-end tests stand on: homes, daemons, upstreams, and the real parts beside them.
 
+mod client;
 mod daemon;
 mod home;
 mod parts;
 mod token_server;
 mod upstream;
 
+pub use client::client;
 pub use daemon::Daemon;
 pub use home::{Home, Ran};
 pub use parts::{ModelServer, command, descendants, tools};

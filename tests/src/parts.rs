@@ -48,10 +48,7 @@ impl ModelServer {
             .spawn()
             .expect("the model server starts");
         let server = Self { child, port };
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client");
+        let client = crate::client().build().expect("a client");
         for _ in 0..300 {
             let health = client
                 .get(format!("http://127.0.0.1:{port}/health"))

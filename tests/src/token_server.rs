@@ -21,7 +21,7 @@ pub struct TokenServer {
 impl TokenServer {
     /// Starts it and waits until it is ready. Its tokens live that many seconds.
     pub async fn start(life_s: u32) -> Self {
-        let client = reqwest::Client::builder().no_proxy().build();
+        let client = crate::client().build();
         let mut server = Self {
             child: None,
             port: free_port(),

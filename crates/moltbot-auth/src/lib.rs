@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod credential;
+pub mod edge;
 
 mod authenticate;
 mod error;
@@ -10,6 +11,7 @@ mod open;
 mod throttle;
 
 pub use authenticate::Authenticate;
+pub use edge::{Edge, EdgeSettings};
 pub use error::AuthError;
 pub use key::{CallerKey, Pepper, StoredKey};
 pub use keys::Keys;

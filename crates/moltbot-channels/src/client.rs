@@ -12,6 +12,7 @@ use crate::send::SendError;
 ///
 /// # Errors
 /// TLS can't be set up.
+#[expect(clippy::disallowed_methods, reason = "the one client of this crate")]
 pub fn client() -> Result<reqwest::Client, ChannelError> {
     reqwest::Client::builder()
         .no_proxy()

@@ -151,7 +151,7 @@ async fn without_keys_a_foreign_authority_is_refused_as_a_foreign_host_is() {
     let address = daemon.listen().parse().unwrap();
     for (name, status) in [("evil.example", 403), ("localhost", 200)] {
         for http2 in [false, true] {
-            let mut client = reqwest::Client::builder().no_proxy().resolve(name, address);
+            let mut client = moltbot_tests::client().resolve(name, address);
             if http2 {
                 client = client.http2_prior_knowledge();
             }

@@ -29,6 +29,7 @@ impl AuthClient {
     /// # Errors
     /// TLS can't be set up at all.
     pub fn new() -> Result<Self, Fault> {
+        #[expect(clippy::disallowed_methods, reason = "the one client of credentials")]
         let builder = || {
             reqwest::Client::builder()
                 .no_proxy()
