@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod channel;
 pub mod client;
 pub mod message;
+pub mod render;
 pub mod send;
 
 pub use channel::{Account, Ack, Channel, ChannelError, Host, NotKept, Received, Refused};
