@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::{
     Auth, AuthMode, Config, Instance, Model, ModelSettings, Params, Provider, Server, Target,
 };
-use crate::form::{Form, ModelForm, ParamsForm};
+use crate::form::{Defaults, Form, ModelForm, ParamsForm};
 use crate::names;
 use crate::preset::{self, Preset};
 use crate::problem::Problems;
@@ -18,8 +18,8 @@ use crate::unit::time_of;
 const BUILTIN: [&str; 2] = ["echo", "script"];
 
 /// Fills in what follows from other values, so that `config show` tells it too.
-pub(crate) fn complete(form: &mut Form) {
-    for model in &mut form.models {
+pub(crate) fn complete(models: &mut [ModelForm]) {
+    for model in models {
         model.model.get_or_insert_with(|| model.name.clone());
         if model.targets.is_empty() && model.endpoint.is_none() && model.instance.is_none() {
             model.endpoint = preset::find(&model.provider)
@@ -34,14 +34,7 @@ pub(crate) fn build(form: Form, auth: Vec<Auth>, tree: &Node, problems: &mut Pro
     let mut report = Report::new(tree, problems);
     server(&form.server, &mut report);
     settings(&form, &mut report);
-    names::check(&form.models, &mut report);
-    let models = form
-        .models
-        .iter()
-        .zip(auth)
-        .enumerate()
-        .map(|(index, (model, auth))| build_model(index, model, auth, &form, &mut report))
-        .collect();
+    let models = models(&form.models, auth, &[], &form.model.defaults, &mut report);
     let defaults = form.model.defaults.by_kind();
     Config {
         model: ModelSettings {
@@ -58,7 +51,23 @@ pub(crate) fn build(form: Form, auth: Vec<Auth>, tree: &Node, problems: &mut Pro
         models,
         region: form.region,
         logs: form.logs,
+        ..Config::default()
     }
+}
+
+/// The checked models; `auth` has an entry for each. They may name those of `shared` too.
+pub(crate) fn models(
+    forms: &[ModelForm],
+    auth: Vec<Auth>,
+    shared: &[&str],
+    defaults: &Defaults,
+    report: &mut Report<'_>,
+) -> Vec<Model> {
+    names::check(forms, shared, report);
+    let models = forms.iter().zip(auth).enumerate();
+    models
+        .map(|(index, (model, auth))| build_model(index, model, auth, defaults, report))
+        .collect()
 }
 
 impl From<ParamsForm> for Params {
@@ -122,7 +131,7 @@ fn build_model(
     index: usize,
     model: &ModelForm,
     auth: Auth,
-    form: &Form,
+    defaults: &Defaults,
     report: &mut Report<'_>,
 ) -> Model {
     let at = index.to_string();
@@ -139,12 +148,7 @@ fn build_model(
     if provider == Provider::Builtin {
         script(&at, model, report);
     }
-    let params = params(
-        &model.params,
-        form.model.defaults.of(model.kind),
-        preset,
-        model,
-    );
+    let params = params(&model.params, defaults.of(model.kind), preset, model);
     let mut timeouts = model.timeouts.clone();
     if let Some(answer) = answer_timeout(
         model,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::problem::{Problems, nearest};
 use crate::report::problem_at;
-use crate::schema::{self, SCHEMA, VALIDATOR};
+use crate::schema::{self, File, FileSchema};
 use crate::tree::{Node, Value as Tree};
 
 /// Which values of a key a later version brings.
@@ -19,7 +19,7 @@ enum Later {
     AllBut(&'static str),
 }
 
-/// Keys that are known but do nothing yet: refused, so that nobody believes in them. `*` is any item.
+/// Keys that are known but do nothing yet: refused, so that nobody believes in them. `*` is any item or name.
 const LATER: &[(&str, Later)] = &[
     ("server.jwt", Later::All),
     ("server.tls", Later::All),
@@ -43,12 +43,43 @@ const LATER: &[(&str, Later)] = &[
     ("logs.archive", Later::All),
 ];
 
+/// The same for `policy.yaml`.
+const POLICY_LATER: &[(&str, Later)] = &[
+    ("skills", Later::All),
+    ("limits", Later::All),
+    ("filters", Later::All),
+];
+
+/// The same for `channels.toml`.
+const CHANNELS_LATER: &[(&str, Later)] = &[(
+    "channel.*.kind",
+    Later::Only(&[
+        "dingtalk",
+        "wecom",
+        "wechat",
+        "discord",
+        "matrix",
+        "mattermost",
+        "irc",
+        "email",
+    ]),
+)];
+
+fn later_of(file: File) -> &'static [(&'static str, Later)] {
+    match file {
+        // what a model may hold is the same in both
+        File::Gateway | File::Models => LATER,
+        File::Policy => POLICY_LATER,
+        File::Channels => CHANNELS_LATER,
+    }
+}
+
 /// What is said of them.
-const NOT_SUPPORTED: &str = "not supported by this version";
+pub(crate) const NOT_SUPPORTED: &str = "not supported by this version";
 
 /// Reports keys of later versions and takes them out of the tree.
-pub(crate) fn refuse_later(tree: &mut Node, problems: &mut Problems) {
-    for (pattern, later) in LATER {
+pub(crate) fn refuse_later(tree: &mut Node, file: File, problems: &mut Problems) {
+    for (pattern, later) in later_of(file) {
         let pattern: Vec<_> = pattern.split('.').collect();
         for path in matches(tree, &pattern) {
             let Some(node) = tree.find(&path) else {
@@ -58,7 +89,7 @@ pub(crate) fn refuse_later(tree: &mut Node, problems: &mut Problems) {
                 Later::All => (true, "remove it".to_owned()),
                 Later::Only(words) => (
                     node.text().is_some_and(|text| words.contains(&text)),
-                    format!("choose one of {}", choices(schema::at(&path))),
+                    format!("choose one of {}", choices(file.form().at(&path))),
                 ),
                 Later::AllBut(word) => (
                     node.text() != Some(word),
@@ -73,9 +104,16 @@ pub(crate) fn refuse_later(tree: &mut Node, problems: &mut Problems) {
     }
 }
 
+/// Whether a later version brings channels of that kind.
+pub(crate) fn is_later_kind(word: &str) -> bool {
+    CHANNELS_LATER
+        .iter()
+        .any(|(_, later)| matches!(later, Later::Only(words) if words.contains(&word)))
+}
+
 /// Keys of later versions, in words, for the reference.
-pub(crate) fn later() -> impl Iterator<Item = String> {
-    LATER.iter().map(|(key, later)| match later {
+pub(crate) fn later(file: File) -> impl Iterator<Item = String> {
+    later_of(file).iter().map(|(key, later)| match later {
         Later::All => format!("`{key}`"),
         Later::Only(words) => format!("`{key}`: {}", words.join(", ")),
         Later::AllBut(word) => format!("`{key}`: all but {word}"),
@@ -88,9 +126,7 @@ fn matches(tree: &Node, pattern: &[&str]) -> Vec<Vec<String>> {
         return vec![Vec::new()];
     };
     let segments: Vec<String> = match *first {
-        "*" => (0..tree.items().len())
-            .map(|index| index.to_string())
-            .collect(),
+        "*" => tree.segments(),
         key => vec![key.to_owned()],
     };
     let mut paths = Vec::new();
@@ -107,15 +143,18 @@ fn matches(tree: &Node, pattern: &[&str]) -> Vec<Vec<String>> {
 }
 
 /// Reports what the schema refuses and takes it out of the tree, so that the rest can be looked at.
-pub(crate) fn against_schema(tree: &mut Node, problems: &mut Problems) {
-    let Some(validator) = &*VALIDATOR else { return };
+pub(crate) fn against_schema(tree: &mut Node, file: File, problems: &mut Problems) {
+    let schema = file.form();
+    let Some(validator) = &schema.validator else {
+        return;
+    };
     let json = tree.to_json();
     let mut wrong = Vec::new();
     for error in validator.iter_errors(&json) {
         let path = segments(error.instance_path().as_str());
         match error.kind() {
             Kind::AdditionalProperties { unexpected } => {
-                let known = parent_schema(&error).map(keys).unwrap_or_default();
+                let known = parent_schema(&error, schema).map(keys).unwrap_or_default();
                 for key in unexpected {
                     let path = [&path[..], std::slice::from_ref(key)].concat();
                     let hint = match nearest(key, known.iter().copied()) {
@@ -131,13 +170,13 @@ pub(crate) fn against_schema(tree: &mut Node, problems: &mut Problems) {
                 problems.push(problem_at(tree, &path, message, None));
             }
             _ => {
-                let (message, hint) = words(&error);
+                let (message, hint) = words(&error, schema);
                 problems.push(problem_at(tree, &path, message, hint));
                 wrong.push(path);
             }
         }
     }
-    whole_numbers(tree, problems, &mut wrong);
+    whole_numbers(tree, schema, problems, &mut wrong);
     // from the back, so that indexes hold while items go
     wrong.sort_by(|a, b| b.cmp(a));
     for path in wrong {
@@ -146,13 +185,20 @@ pub(crate) fn against_schema(tree: &mut Node, problems: &mut Problems) {
 }
 
 /// To the schema `2.0` is a whole number and so is one of forty digits; to the types they are none.
-fn whole_numbers(tree: &mut Node, problems: &mut Problems, wrong: &mut Vec<Vec<String>>) {
+fn whole_numbers(
+    tree: &mut Node,
+    schema: &FileSchema,
+    problems: &mut Problems,
+    wrong: &mut Vec<Vec<String>>,
+) {
     let mut too_large = Vec::new();
     tree.leaves(&mut |path, node| {
         let Tree::Number(number) = &mut node.value else {
             return;
         };
-        let whole = schema::at(path).is_some_and(|at| schema::types(at).contains(&"integer"));
+        let whole = schema
+            .at(path)
+            .is_some_and(|at| schema::types(at).contains(&"integer"));
         let Some(float) = number
             .as_f64()
             .filter(|float| whole && number.is_f64() && float.fract() == 0.0)
@@ -199,8 +245,8 @@ fn forget(tree: &mut Node, path: &[String]) {
 }
 
 /// What was expected, without telling the value, which may be a secret.
-fn words(error: &ValidationError<'_>) -> (String, Option<String>) {
-    let schema = parent_schema(error);
+fn words(error: &ValidationError<'_>, file: &FileSchema) -> (String, Option<String>) {
+    let schema = parent_schema(error, file);
     let expected = schema
         .map(expectation)
         .unwrap_or_else(|| "another value".to_owned());
@@ -290,9 +336,9 @@ fn found(value: &Value) -> &'static str {
 }
 
 /// The schema whose keyword failed.
-fn parent_schema(error: &ValidationError<'_>) -> Option<&'static Value> {
+fn parent_schema<'a>(error: &ValidationError<'_>, file: &'a FileSchema) -> Option<&'a Value> {
     let path = error.schema_path().as_str();
-    SCHEMA.pointer(path.rsplit_once('/')?.0)
+    file.json.pointer(path.rsplit_once('/')?.0)
 }
 
 fn keys(schema: &Value) -> Vec<&str> {

@@ -11,6 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::unit::{self, PositiveTime, Size, Time};
 
+pub use crate::channel::{Channel, ChannelKind, ChannelMode, MessageFormat, SessionOf};
+pub use crate::policy::{
+    FilterName, Member, MemberRole, Policy, WorkspaceFilters, WorkspaceLimits,
+};
+pub use crate::rate::{Rate, Spend};
+pub use crate::workspace::{Rules, Workspace};
+
 /// The whole configuration of a home.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -24,12 +31,24 @@ pub struct Config {
     pub region: Option<String>,
     /// What is logged, and how long it is kept.
     pub logs: Logs,
+    /// The workspaces, `default` first, then by name.
+    pub workspaces: Vec<Workspace>,
+    /// The secrets of skills by the name of their entry in `auth.json`: `skill.NAME`, or `WORKSPACE/skill.NAME` of a
+    /// workspace's own.
+    pub skill_secrets: BTreeMap<String, BTreeMap<String, SecretString>>,
 }
 
 impl Config {
-    /// The model of that name.
+    /// The shared model of that name.
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.name == name)
+    }
+
+    /// The workspace of that name.
+    pub fn workspace(&self, name: &str) -> Option<&Workspace> {
+        self.workspaces
+            .iter()
+            .find(|workspace| workspace.name == name)
     }
 }
 

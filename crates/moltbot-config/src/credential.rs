@@ -10,11 +10,13 @@ use crate::problem::{Problems, nearest};
 use crate::report::problem_at;
 use crate::tree::{Node, Value};
 
-/// The credential of the model at `index`; a mistake in it is told, and it is none then.
+/// The credential of the model at `index`; a mistake in it is told, and it is none then. Its entry in `auth.json`
+/// begins with `scope`: nothing, or `NAME/` of its workspace.
 pub(crate) fn of_model(
     tree: &Node,
     index: usize,
     auth: &Node,
+    scope: &str,
     references: &References<'_>,
     problems: &mut Problems,
 ) -> Auth {
@@ -24,7 +26,7 @@ pub(crate) fn of_model(
     let text = |key: &str| model.find(&["auth", key]).and_then(Node::text);
     let profile = text("profile");
     let entry = profile.or_else(|| model.get("name").and_then(Node::text));
-    let entry = entry.unwrap_or_default();
+    let entry = format!("{scope}{}", entry.unwrap_or_default());
     let kind = if profile.is_some() {
         "profile"
     } else {
@@ -35,8 +37,8 @@ pub(crate) fn of_model(
         index: index.to_string(),
         model,
         auth,
-        entry,
         id: format!("{kind}/{entry}"),
+        entry,
         references,
         problems,
     };
@@ -75,7 +77,7 @@ struct Reader<'a> {
     model: &'a Node,
     auth: &'a Node,
     /// Its entry in `auth.json`.
-    entry: &'a str,
+    entry: String,
     id: String,
     references: &'a References<'a>,
     problems: &'a mut Problems,
@@ -135,7 +137,7 @@ impl Reader<'_> {
 
     /// The secret under `key`, of bytes that fit; `None` where it is not set.
     fn secret(&mut self, key: &str, fits: fn(u8) -> bool) -> Result<Option<SecretString>, Gone> {
-        let Some(written) = self.text(key) else {
+        let Some(written) = self.model.find(&["auth", key]) else {
             return Ok(None);
         };
         match secret(written, self.references, fits) {
@@ -154,8 +156,8 @@ impl Reader<'_> {
     /// `what` stands nowhere.
     fn absent(&self, what: &str) -> Gone {
         let near = match &self.auth.value {
-            Value::Map(entries) if !entries.contains_key(self.entry) => {
-                nearest(self.entry, entries.keys().map(String::as_str))
+            Value::Map(entries) if !entries.contains_key(&self.entry) => {
+                nearest(&self.entry, entries.keys().map(String::as_str))
             }
             _ => None,
         };
@@ -188,12 +190,13 @@ fn leaves_for_a_vendor(model: &Node) -> bool {
 }
 
 /// The secret that `written` means.
-fn secret(
-    written: &str,
+pub(crate) fn secret(
+    written: &Node,
     references: &References<'_>,
     fits: fn(u8) -> bool,
 ) -> Result<SecretString, Failed> {
-    let expanded = references.expand(written)?;
+    let text = written.text().unwrap_or_default();
+    let expanded = references.expand(text, &written.origin.file)?;
     let key = trim(&expanded);
     if key.is_empty() {
         return Err(Failed::Missing("it is empty".to_owned()));

@@ -4,7 +4,7 @@ mod secrets;
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde_json::Value as Json;
@@ -15,7 +15,7 @@ use crate::file;
 use crate::home::{GATEWAY, Home};
 use crate::key::{self, KeyError};
 use crate::layers::{self, Overrides};
-use crate::load::load_text;
+use crate::load::{Texts, load_texts};
 use crate::problem::{Problem, Problems};
 use crate::show;
 use crate::tree::{Node, Value};
@@ -173,7 +173,7 @@ impl<'a> Editor<'a> {
         self.last_version()?;
         let _lock = write::lock(self.home).map_err(io)?;
         let (version, text) = self.last_version()?;
-        load_text(self.home, self.overrides, &text)?;
+        self.check(&path, &text)?;
         write::replace(&path, &text).map_err(io)?;
         fs::remove_file(version).map_err(io)
     }
@@ -229,6 +229,13 @@ impl<'a> Editor<'a> {
             .map_err(|problem| Problems(vec![problem]).into())
     }
 
+    /// Checks what would come of `text` in the place of a file.
+    fn check(&self, path: &Path, text: &str) -> Result<(), EditError> {
+        let texts = Texts([(path.to_owned(), text)].into());
+        load_texts(self.home, self.overrides, &texts)?;
+        Ok(())
+    }
+
     /// Reads, changes, checks, writes. `change` edits the document, and the tree to what must come of it.
     fn edit(
         &self,
@@ -260,7 +267,7 @@ impl<'a> Editor<'a> {
         if !same {
             return refuse("more than the key would change; change the file by hand");
         }
-        load_text(self.home, self.overrides, &after)?;
+        self.check(&path, &after)?;
         if after == before {
             return Ok(());
         }

@@ -1,5 +1,7 @@
 //! Files as text, and texts as located trees.
 
+mod table;
+
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -9,6 +11,8 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 
 use crate::problem::{Problem, Problems};
 use crate::tree::{Layer, Node, Value};
+
+pub(crate) use table::parse_toml;
 
 /// Nobody writes a longer configuration by hand.
 const LONGEST: u64 = 16 << 20;

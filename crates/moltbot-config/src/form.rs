@@ -34,6 +34,15 @@ pub(crate) struct Form {
     pub(crate) logs: Logs,
 }
 
+/// The models of a workspace: seen by it alone.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "models.yaml")]
+pub(crate) struct ModelsForm {
+    /// The models, each under its own name, which no shared model bears.
+    pub(crate) models: Vec<ModelForm>,
+}
+
 /// What holds for all models.
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -51,7 +60,7 @@ pub(crate) struct SettingsForm {
 }
 
 /// Params by kind.
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Defaults {
     /// For models of kind `chat`.

@@ -115,7 +115,7 @@ impl Home {
 
     /// `workspace/channels.toml`: channels of the workspace `default`.
     pub fn channels_file(&self) -> PathBuf {
-        self.root.join(CHANNELS)
+        self.root.join("workspace/channels.toml")
     }
 
     /// `skills/`: skills that every workspace may use.
@@ -126,6 +126,40 @@ impl Home {
     /// `workspaces/`: a folder for each workspace but `default`.
     pub fn workspaces_dir(&self) -> PathBuf {
         self.root.join("workspaces")
+    }
+
+    /// `workspaces/NAME/`: the files of one workspace.
+    pub fn workspace_dir(&self, name: &str) -> PathBuf {
+        self.workspaces_dir().join(name)
+    }
+
+    /// `workspaces/NAME/models.yaml`: its own models.
+    pub fn models_file(&self, workspace: &str) -> PathBuf {
+        self.workspace_dir(workspace).join("models.yaml")
+    }
+
+    /// `workspaces/NAME/policy.yaml`: what it may use.
+    pub fn policy_file(&self, workspace: &str) -> PathBuf {
+        self.workspace_dir(workspace).join("policy.yaml")
+    }
+
+    /// `workspaces/NAME/channels.toml`, and `workspace/channels.toml` for `default`.
+    pub fn channels_file_of(&self, workspace: &str) -> PathBuf {
+        match workspace {
+            DEFAULT => self.channels_file(),
+            name => self.workspace_dir(name).join("channels.toml"),
+        }
+    }
+
+    /// `workspaces/NAME/skills/`: skills of one workspace.
+    pub fn workspace_skills_dir(&self, workspace: &str) -> PathBuf {
+        self.workspace_dir(workspace).join("skills")
+    }
+
+    /// A path as it is told: relative to the home.
+    pub(crate) fn relative(&self, path: &Path) -> String {
+        let path = path.strip_prefix(&self.root).unwrap_or(path);
+        path.display().to_string()
     }
 
     /// `data/`: the store and model files.
@@ -168,8 +202,9 @@ impl Home {
 pub(crate) const GATEWAY: &str = "config/gateway.yaml";
 /// `auth.json`, relative to the home.
 pub(crate) const AUTH: &str = "models/auth.json";
-/// `channels.toml`, relative to the home.
-pub(crate) const CHANNELS: &str = "workspace/channels.toml";
+
+/// The workspace that always exists.
+pub(crate) const DEFAULT: &str = "default";
 
 #[cfg(test)]
 mod tests {

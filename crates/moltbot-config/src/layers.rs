@@ -6,7 +6,7 @@ use std::fmt;
 use crate::file;
 use crate::key::{self, KeyError};
 use crate::problem::{Problem, Problems, nearest};
-use crate::schema;
+use crate::schema::{self, File};
 use crate::tree::{Layer, Node, Origin, Value};
 
 /// What stands above the files. [`Overrides::from_process`] gives the real ones, `default()` none.
@@ -56,7 +56,7 @@ impl Overrides {
                 continue;
             }
             // without `__` it may belong to someone else: Kubernetes sets MOLTBOT_PORT for a service
-            if !key.contains("__") && schema::at(&[key.to_lowercase()]).is_none() {
+            if !key.contains("__") && File::Gateway.form().at(&[key.to_lowercase()]).is_none() {
                 notices.extend(likely_slip(name, key));
                 continue;
             }
@@ -121,7 +121,8 @@ fn put(
 /// The value that `text` means at `path`: as YAML, but a text where only a text can stand.
 pub(crate) fn value(path: &[String], text: &str) -> Value {
     let parsed = file::parse_value(text).map(|node| node.value);
-    let types = schema::at(path).map(schema::types).unwrap_or_default();
+    let schema = File::Gateway.form().at(path);
+    let types = schema.map(schema::types).unwrap_or_default();
     let only_text = types.contains(&"string") && !types.contains(&"integer");
     match parsed {
         Some(Value::Text(text)) => Value::Text(text),

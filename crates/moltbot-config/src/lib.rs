@@ -1,13 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod build;
-mod channels;
+mod channel;
 mod check;
 pub mod config;
 mod credential;
 pub mod edit;
 mod expand;
 mod file;
+mod fingerprint;
 mod form;
 pub mod home;
 pub mod init;
@@ -15,8 +16,10 @@ pub mod key;
 mod layers;
 pub mod load;
 mod names;
+mod policy;
 mod preset;
 pub mod problem;
+mod rate;
 mod reference;
 mod report;
 mod schema;
@@ -25,6 +28,7 @@ pub mod show;
 mod tree;
 mod unit;
 pub mod watch;
+pub mod workspace;
 mod write;
 
 pub use config::Config;
@@ -36,7 +40,7 @@ pub use layers::Overrides;
 pub use load::{Loaded, load};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
-pub use schema::schema;
+pub use schema::{File, schema};
 pub use show::Entry;
 pub use tree::{Layer, Origin};
 pub use unit::time_of;

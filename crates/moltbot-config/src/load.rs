@@ -1,12 +1,12 @@
 //! From the files, the environment and the command line to a checked configuration.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
+use serde::de::DeserializeOwned;
 
 use crate::build;
-use crate::channels;
 use crate::check;
 use crate::config::Config;
 use crate::credential;
@@ -17,8 +17,10 @@ use crate::home::{GATEWAY, Home};
 use crate::layers::Overrides;
 use crate::problem::{Problem, Problems};
 use crate::report::problem_at;
+use crate::schema::File;
 use crate::secret;
 use crate::tree::{Node, Value};
+use crate::workspace;
 
 /// A checked configuration and what belongs to it.
 pub struct Loaded {
@@ -26,13 +28,11 @@ pub struct Loaded {
     pub config: Config,
     /// What a person should know although nothing is wrong, one sentence each.
     pub notices: Vec<String>,
-    /// What is wrong with parts that stay out of service while the rest runs, such as channels. A check of the
+    /// What is wrong with parts that stay out of service while the rest runs, such as a workspace. A check of the
     /// files fails for them, a start does not.
     pub parts: Problems,
     /// Every file that it was read from, and those that may come.
     pub watched: Vec<PathBuf>,
-    /// Equal where the configuration is equal, secrets included. Tells nothing about them.
-    pub fingerprint: String,
     /// The values as they are in force, for [`Loaded::entries`].
     pub(crate) form: serde_json::Value,
     /// The values as they were read, with their origins.
@@ -71,52 +71,54 @@ impl fmt::Debug for Loaded {
 /// [`Problems`], each with file, line, key and cure. A missing secret is none: see
 /// [`Auth::Missing`](crate::config::Auth::Missing).
 pub fn load(home: &Home, overrides: &Overrides) -> Result<Loaded, Problems> {
-    let text = file::read(&home.gateway_file(), GATEWAY).and_then(|text| {
-        text.ok_or_else(|| Problem {
-            file: GATEWAY.to_owned(),
-            message: format!("there is no such file in {}", home.root().display()),
-            hint: Some("make one with `moltctl init`".to_owned()),
-            ..Problem::default()
-        })
-    });
-    match text {
-        Ok(text) => load_text(home, overrides, &text),
-        Err(problem) => Err(Problems(vec![problem])),
+    load_texts(home, overrides, &Texts::default())
+}
+
+/// Texts in the place of what files hold, to see what would come of them.
+#[derive(Default)]
+pub(crate) struct Texts<'a>(pub(crate) BTreeMap<PathBuf, &'a str>);
+
+impl Texts<'_> {
+    /// The text of a file without its BOM; `None` where there is no such file.
+    pub(crate) fn read(&self, path: &Path, name: &str) -> Result<Option<String>, Problem> {
+        match self.0.get(path) {
+            Some(text) => Ok(Some((*text).to_owned())),
+            None => file::read(path, name),
+        }
     }
 }
 
-/// The same, with `text` in the place of `gateway.yaml`.
-pub(crate) fn load_text(
-    home: &Home,
-    overrides: &Overrides,
-    text: &str,
-) -> Result<Loaded, Problems> {
-    load_texts(home, overrides, text, None)
-}
-
-/// The same, with another text in the place of `auth.json`, too.
+/// The same, with some texts in the place of files.
 pub(crate) fn load_texts(
     home: &Home,
     overrides: &Overrides,
-    text: &str,
-    secrets: Option<&str>,
+    texts: &Texts<'_>,
 ) -> Result<Loaded, Problems> {
+    let missing = || Problem {
+        file: GATEWAY.to_owned(),
+        message: format!("there is no such file in {}", home.root().display()),
+        hint: Some("make one with `moltctl init`".to_owned()),
+        ..Problem::default()
+    };
+    let text = texts.read(&home.gateway_file(), GATEWAY);
+    let text = text
+        .and_then(|text| text.ok_or_else(missing))
+        .map_err(|problem| Problems(vec![problem]))?;
     let mut problems = Problems::default();
-    let mut parts = Problems::default();
     let mut notices = Vec::new();
     let references = References {
         home,
         env: &overrides.env,
         files: Default::default(),
+        bounds: None,
     };
-    channels::check(home, &mut parts, &mut notices);
 
     // one tree of all layers, each value with its origin
-    let auth = match secrets {
+    let auth = match texts.0.get(&home.auth_file()) {
         Some(text) => secret::parse(text, &mut problems),
         None => secret::read(home, &mut problems),
     };
-    let file = match map(text, &mut problems) {
+    let file = match file::parse_yaml(&text, GATEWAY, &mut problems).and_then(map) {
         Ok(file) => file,
         Err(problem) => {
             problems.push(problem);
@@ -124,43 +126,58 @@ pub(crate) fn load_texts(
         }
     };
     let mut tree = file.clone();
-    secret::lay_over(&mut tree, &auth);
+    secret::lay_over(&mut tree, &auth, "");
     overrides.lay_over(&mut tree, &mut problems, &mut notices);
 
     // what is wrong is reported and taken out, so that the rest can be looked at
     tree.drop_nulls(is_free);
-    check::refuse_later(&mut tree, &mut problems);
-    expand(&mut tree, &references, &mut problems);
-    check::against_schema(&mut tree, &mut problems);
-    let mut form = match form(&tree) {
+    check::refuse_later(&mut tree, File::Gateway, &mut problems);
+    expand(
+        &mut tree,
+        &references,
+        secret::is_secret::<String>,
+        &mut problems,
+    );
+    check::against_schema(&mut tree, File::Gateway, &mut problems);
+    let mut form: Form = match form(&tree) {
         Ok(form) => form,
         Err(problem) => {
             problems.push(problem);
             return Err(problems.sorted());
         }
     };
-    build::complete(&mut form);
+    build::complete(&mut form.models);
     let in_force = serde_json::to_value(&form).unwrap_or_default();
 
     let credentials = (0..form.models.len())
-        .map(|index| credential::of_model(&tree, index, &auth, &references, &mut problems))
+        .map(|index| credential::of_model(&tree, index, &auth, "", &references, &mut problems))
         .collect();
-    let config = build::build(form, credentials, &tree, &mut problems);
+    let defaults = form.model.defaults.clone();
+    let mut config = build::build(form, credentials, &tree, &mut problems);
+    config.skill_secrets = secret::of_skills(&auth, &references, &mut problems);
+    let read = workspace::Reader {
+        home,
+        env: &overrides.env,
+        texts,
+        auth: &auth,
+        shared: &config,
+        defaults: &defaults,
+    }
+    .all();
+    config.workspaces = read.workspaces;
+    notices.extend(idle_channels(&config));
     if !problems.0.is_empty() {
+        // all that can be told is told at once
+        problems.0.extend(read.problems.0);
         return Err(problems.sorted());
     }
-    let mut watched = vec![
-        home.gateway_file(),
-        home.auth_file(),
-        home.channels_file(),
-        home.key_file(),
-    ];
+    let mut watched = vec![home.gateway_file(), home.auth_file(), home.key_file()];
     watched.extend(references.files.into_inner());
+    watched.extend(read.watched);
     Ok(Loaded {
-        fingerprint: fingerprint(&config),
         config,
         notices,
-        parts: parts.sorted(),
+        parts: read.problems.sorted(),
         watched,
         form: in_force,
         tree,
@@ -168,9 +185,23 @@ pub(crate) fn load_texts(
     })
 }
 
-/// `gateway.yaml` as a map; comments alone are an empty one.
-fn map(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
-    let tree = file::parse_yaml(text, GATEWAY, problems)?;
+/// Gives notice where channels are switched on: nothing runs them yet.
+fn idle_channels(config: &Config) -> impl Iterator<Item = String> {
+    config.workspaces.iter().filter_map(|workspace| {
+        let channels = workspace.channels.iter().flatten();
+        let enabled: Vec<_> = channels
+            .filter(|channel| channel.enabled)
+            .map(|channel| &*channel.name)
+            .collect();
+        let (name, enabled) = (&workspace.name, enabled.join(", "));
+        (!enabled.is_empty()).then(|| {
+            format!("channels are not in use yet in this version: {name} enables {enabled}")
+        })
+    })
+}
+
+/// A file as a map; comments alone are an empty one.
+pub(crate) fn map(tree: Node) -> Result<Node, Problem> {
     match tree.value {
         Value::Map(_) => Ok(tree),
         Value::Null => Ok(Node {
@@ -182,28 +213,36 @@ fn map(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
 }
 
 /// Whether the keys below belong to the model's dialect, where `null` may mean something.
-fn is_free(key: &str) -> bool {
+pub(crate) fn is_free(key: &str) -> bool {
     matches!(key, "params" | "chat" | "code" | "multimodal" | "embedding")
 }
 
-fn form(tree: &Node) -> Result<Form, Problem> {
-    // only what the schema let pass and the types refuse ends here
+/// The form of a file whose tree the schema let pass.
+///
+/// # Errors
+/// What the types refuse all the same.
+pub(crate) fn form<T: DeserializeOwned>(tree: &Node) -> Result<T, Problem> {
     serde_json::from_value(tree.to_json()).map_err(|error| Problem {
-        file: GATEWAY.to_owned(),
+        file: tree.origin.file.to_string(),
         message: error.to_string(),
         ..Problem::default()
     })
 }
 
 /// Replaces references everywhere but in secrets, which are read on their own.
-fn expand(tree: &mut Node, references: &References<'_>, problems: &mut Problems) {
+pub(crate) fn expand(
+    tree: &mut Node,
+    references: &References<'_>,
+    is_secret: fn(&[String]) -> bool,
+    problems: &mut Problems,
+) {
     let mut failed = Vec::new();
     tree.leaves(&mut |path, node| {
         if let Value::Text(text) = &mut node.value
             && text.contains("${")
-            && !secret::is_secret(path)
+            && !is_secret(path)
         {
-            match references.expand(text) {
+            match references.expand(text, &node.origin.file) {
                 Ok(expanded) => *text = expanded,
                 Err(error) => failed.push((path.to_vec(), error.message())),
             }
@@ -212,20 +251,6 @@ fn expand(tree: &mut Node, references: &References<'_>, problems: &mut Problems)
     for (path, message) in failed {
         problems.push(problem_at(tree, &path, message, None));
     }
-}
-
-/// A hash over all of it. `Debug` tells everything but secrets, which are added.
-fn fingerprint(config: &Config) -> String {
-    use secrecy::ExposeSecret;
-    let mut hash = digest::Context::new(&digest::SHA256);
-    hash.update(format!("{config:?}").as_bytes());
-    for model in &config.models {
-        for secret in model.auth.secrets() {
-            hash.update(&secret.expose_secret().len().to_le_bytes());
-            hash.update(secret.expose_secret().as_bytes());
-        }
-    }
-    hex::encode(hash.finish())
 }
 
 #[cfg(test)]

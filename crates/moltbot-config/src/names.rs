@@ -13,8 +13,18 @@ pub(crate) fn sound(path: &[&str], name: &str, report: &mut Report<'_>) {
     }
 }
 
-/// Reports names that stand twice, names of models that are not there, and circles.
-pub(crate) fn check(models: &[ModelForm], report: &mut Report<'_>) {
+/// The name that looks most like `name`, else some of those there are.
+pub(crate) fn choose(name: &str, known: &[&str], thing: &str) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("the nearest is \"{near}\""),
+        None if known.is_empty() => format!("there is no {thing} yet"),
+        None => format!("known {thing}s: {}", known[..known.len().min(8)].join(", ")),
+    }
+}
+
+/// Reports names that stand twice, names of models that are not there, and circles. Models may name those of
+/// `shared` too, which name none of these.
+pub(crate) fn check(models: &[ModelForm], shared: &[&str], report: &mut Report<'_>) {
     let mut first = BTreeMap::new();
     for (index, model) in models
         .iter()
@@ -40,7 +50,7 @@ pub(crate) fn check(models: &[ModelForm], report: &mut Report<'_>) {
         }
     }
     for (index, model) in models.iter().enumerate() {
-        references(&index.to_string(), model, models, report);
+        references(&index.to_string(), model, models, shared, report);
     }
     circles(models, "fallback", |model| &model.fallback.0, report);
     circles(
@@ -98,7 +108,18 @@ fn circles(
 }
 
 /// Models that are named must exist, be others, and be named once.
-fn references(at: &str, model: &ModelForm, models: &[ModelForm], report: &mut Report<'_>) {
+fn references(
+    at: &str,
+    model: &ModelForm,
+    models: &[ModelForm],
+    shared: &[&str],
+    report: &mut Report<'_>,
+) {
+    let own = models.iter().map(|other| &*other.name);
+    let known: Vec<_> = own
+        .filter(|name| !name.is_empty())
+        .chain(shared.iter().copied())
+        .collect();
     let lists: [(&[&str], &[String]); 4] = [
         (&["fallback"], &model.fallback.0),
         (
@@ -114,18 +135,8 @@ fn references(at: &str, model: &ModelForm, models: &[ModelForm], report: &mut Re
     for (key, names) in lists {
         for (index, name) in names.iter().enumerate() {
             let path = [&["models", at], key].concat();
-            if !models.iter().any(|other| other.name == *name) {
-                let known = models
-                    .iter()
-                    .map(|other| &*other.name)
-                    .filter(|name| !name.is_empty());
-                let hint = match nearest(name, known.clone()) {
-                    Some(near) => format!("the nearest is \"{near}\""),
-                    None => {
-                        let some: Vec<_> = known.take(8).collect();
-                        format!("known models: {}", some.join(", "))
-                    }
-                };
+            if !known.contains(&&**name) {
+                let hint = choose(name, &known, "model");
                 report.say(&path, format!("there is no model \"{name}\""), hint);
             } else if names[..index].contains(name) {
                 report.say(&path, format!("names \"{name}\" twice"), "");

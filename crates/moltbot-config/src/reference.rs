@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::check;
 use crate::preset::PRESETS;
-use crate::schema::{self, SCHEMA};
+use crate::schema::{self, File};
 use crate::show::plain;
 
 /// What stands before the tables.
@@ -15,7 +15,7 @@ const HEAD: &str = include_str!("reference/head.md");
 /// The reference as Markdown: every key with its form, its default and its meaning.
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
-    sections(&mut page, "", &SCHEMA);
+    sections(&mut page, "", &File::Gateway.form().json);
     page.push_str("## Providers\n\n`provider` is one of these. With `endpoint` or `targets` it may be anywhere else.\n\n| name | public address |\n|---|---|\n");
     for preset in PRESETS {
         let endpoint = match preset.endpoint {
@@ -27,13 +27,35 @@ pub fn reference() -> String {
             format_args!("| `{}` | {endpoint} |", preset.name),
         );
     }
+    later(&mut page, File::Gateway);
+    page.push_str(include_str!("reference/workspaces.md"));
+    for (file, title) in [
+        (File::Policy, "workspaces/NAME/policy.yaml"),
+        (File::Channels, "workspaces/NAME/channels.toml"),
+    ] {
+        let json = &file.form().json;
+        line(
+            &mut page,
+            format_args!("\n# {title}\n\n{}\n", description(json)),
+        );
+        sections(&mut page, "", json);
+        later(&mut page, file);
+    }
+    page
+}
+
+/// The keys of a file that a later version brings.
+fn later(page: &mut String, file: File) {
+    let mut keys = check::later(file).peekable();
+    if keys.peek().is_none() {
+        return;
+    }
     page.push_str(
         "\n## Later\n\nThese are known and refused: \"not supported by this version\".\n\n",
     );
-    for later in check::later() {
-        line(&mut page, format_args!("- {later}"));
+    for key in keys {
+        line(page, format_args!("- {key}"));
     }
-    page
 }
 
 /// A table for the keys of `schema` that hold no others, then the sections below it.
@@ -91,11 +113,12 @@ fn sections(page: &mut String, name: &str, schema: &Value) {
     }
 }
 
-/// The map that `schema` is, or that its items are.
+/// The map that `schema` is, or that its items or entries are.
 fn section_of(schema: &Value) -> Option<(&Value, &'static str)> {
     let is_map = |schema: &Value| schema.get("properties").is_some();
-    match schema.get("items") {
-        Some(items) if is_map(items) => Some((items, "[]")),
+    match (schema.get("items"), schema.get("additionalProperties")) {
+        (Some(items), _) if is_map(items) => Some((items, "[]")),
+        (_, Some(any)) if is_map(any) => Some((any, ".NAME")),
         _ => is_map(schema).then_some((schema, "")),
     }
 }
@@ -111,14 +134,10 @@ fn description(schema: &Value) -> String {
 fn form(schema: &Value) -> String {
     if let Some(Value::Array(words)) = schema.get("enum") {
         // the providers have a table of their own
-        if words.len() > 8 {
+        if words.len() > 16 {
             return "a name, see Providers".to_owned();
         }
-        return words
-            .iter()
-            .map(|word| format!("`{}`", plain(word)))
-            .collect::<Vec<_>>()
-            .join(", ");
+        return choices(words);
     }
     let words = match schema.get("format").and_then(Value::as_str) {
         Some("time") => "time",
@@ -127,6 +146,7 @@ fn form(schema: &Value) -> String {
         Some("address") => "`host:port`",
         Some("base-url" | "token-url") => "URL",
         Some("url-path") => "path",
+        Some("rate" | "spend") => "rate",
         _ => return numbers(schema),
     };
     words.to_owned()
@@ -138,7 +158,7 @@ fn numbers(schema: &Value) -> String {
         ["number"] => "number",
         ["boolean"] => "`true`, `false`",
         ["string", "array"] => "name or list of names",
-        ["array"] => "list of texts",
+        ["array"] => return list(schema),
         _ => "text",
     };
     let bound = |key: &str, word: &str| {
@@ -154,6 +174,19 @@ fn numbers(schema: &Value) -> String {
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn choices(words: &[Value]) -> String {
+    let words = words.iter().map(|word| format!("`{}`", plain(word)));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn list(schema: &Value) -> String {
+    let words = schema.get("items").and_then(|items| items.get("enum"));
+    match words {
+        Some(Value::Array(words)) => format!("list of {}", choices(words)),
+        _ => "list of texts".to_owned(),
+    }
 }
 
 /// Writing to a string cannot fail.

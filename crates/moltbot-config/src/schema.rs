@@ -1,32 +1,107 @@
-//! The JSON Schema of `gateway.yaml`, made from the types that read it.
+//! The JSON Schemas of the files, made from the types that read them.
 
 use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::form::Form;
+use crate::channel::ChannelsForm;
+use crate::form::{Form, ModelsForm};
+use crate::policy::Policy;
+use crate::rate;
 use crate::unit;
 
-/// The JSON Schema of `config/gateway.yaml`. Keys with `x-restart` take effect only at a start.
-pub fn schema() -> Value {
-    SCHEMA.clone()
+/// A file whose form this crate knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum File {
+    /// `config/gateway.yaml`.
+    #[default]
+    Gateway,
+    /// `workspaces/NAME/models.yaml`.
+    Models,
+    /// `workspaces/NAME/policy.yaml`.
+    Policy,
+    /// `workspaces/NAME/channels.toml`, and `workspace/channels.toml`.
+    Channels,
 }
 
-/// The schema, made once.
-pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-    let settings = SchemaSettings::draft2020_12()
-        .with(|settings| settings.inline_subschemas = true)
-        .with_transform(RecursiveTransform(simplify));
-    SchemaGenerator::new(settings)
-        .into_root_schema_for::<Form>()
-        .to_value()
-});
+impl File {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Gateway, Self::Models, Self::Policy, Self::Channels];
 
-/// The validator, made once; `None` only where the schema itself were wrong, which a test excludes.
-pub(crate) static VALIDATOR: LazyLock<Option<jsonschema::Validator>> = LazyLock::new(|| {
+    /// Its word: `gateway`, `models`, `policy`, `channels`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Models => "models",
+            Self::Policy => "policy",
+            Self::Channels => "channels",
+        }
+    }
+
+    /// Its schema.
+    pub(crate) fn form(self) -> &'static FileSchema {
+        match self {
+            Self::Gateway => &GATEWAY,
+            Self::Models => &MODELS,
+            Self::Policy => &POLICY,
+            Self::Channels => &CHANNELS,
+        }
+    }
+}
+
+/// The JSON Schema of a file. Keys with `x-restart` take effect only at a start.
+pub fn schema(file: File) -> Value {
+    file.form().json.clone()
+}
+
+/// The schema of a file and what checks by it, made once.
+pub(crate) struct FileSchema {
+    pub(crate) json: Value,
+    /// `None` only where the schema itself were wrong, which a test excludes.
+    pub(crate) validator: Option<jsonschema::Validator>,
+}
+
+static GATEWAY: LazyLock<FileSchema> = LazyLock::new(FileSchema::of::<Form>);
+static MODELS: LazyLock<FileSchema> = LazyLock::new(FileSchema::of::<ModelsForm>);
+static POLICY: LazyLock<FileSchema> = LazyLock::new(FileSchema::of::<Policy>);
+static CHANNELS: LazyLock<FileSchema> = LazyLock::new(FileSchema::of::<ChannelsForm>);
+
+impl FileSchema {
+    fn of<T: JsonSchema>() -> Self {
+        let settings = SchemaSettings::draft2020_12()
+            .with(|settings| settings.inline_subschemas = true)
+            .with_transform(RecursiveTransform(simplify));
+        let json = SchemaGenerator::new(settings)
+            .into_root_schema_for::<T>()
+            .to_value();
+        let validator = validator(&json);
+        Self { json, validator }
+    }
+
+    /// The part that describes `path`, where it is described.
+    pub(crate) fn at<S: AsRef<str>>(&self, path: &[S]) -> Option<&Value> {
+        path.iter().try_fold(&self.json, |schema, segment| {
+            let segment = segment.as_ref();
+            let by_key = schema
+                .get("properties")
+                .and_then(|keys| keys.get(segment))
+                .or_else(|| {
+                    schema
+                        .get("additionalProperties")
+                        .filter(|any| any.is_object())
+                });
+            by_key.or_else(|| {
+                segment.parse::<usize>().ok()?;
+                schema.get("items")
+            })
+        })
+    }
+}
+
+fn validator(schema: &Value) -> Option<jsonschema::Validator> {
     jsonschema::options()
         .should_validate_formats(true)
         .with_format("time", |text: &str| unit::parse_time(text).is_some())
@@ -40,9 +115,11 @@ pub(crate) static VALIDATOR: LazyLock<Option<jsonschema::Validator>> = LazyLock:
         .with_format("url-path", is_path)
         .with_format("base-url", |text: &str| base_url(text).is_ok())
         .with_format("token-url", |text: &str| token_url(text).is_ok())
-        .build(&SCHEMA)
+        .with_format("rate", |text: &str| rate::parse(text).is_some())
+        .with_format("spend", |text: &str| rate::parse_spend(text).is_some())
+        .build(schema)
         .ok()
-});
+}
 
 /// What a format stands for, in words.
 pub(crate) fn format_words(format: &str) -> Option<&'static str> {
@@ -56,6 +133,8 @@ pub(crate) fn format_words(format: &str) -> Option<&'static str> {
         "url-path" => "a path such as /v1/models",
         "base-url" => "a base URL such as https://api.example.com/v1",
         "token-url" => "a URL such as https://auth.example.com/token",
+        "rate" => "a rate such as 10/s, 600/min, 1000/h or 5000/d",
+        "spend" => "an amount of US dollars in a time, such as 0.5/h or 50/d",
         _ => return None,
     })
 }
@@ -104,22 +183,9 @@ fn token_url(text: &str) -> Result<url::Url, &'static str> {
     Ok(url)
 }
 
-/// The part of the schema that describes `path`, where it is described.
-pub(crate) fn at<S: AsRef<str>>(path: &[S]) -> Option<&'static Value> {
-    path.iter().try_fold(&*SCHEMA, |schema, segment| {
-        let by_key = schema
-            .get("properties")
-            .and_then(|keys| keys.get(segment.as_ref()));
-        by_key.or_else(|| {
-            segment.as_ref().parse::<usize>().ok()?;
-            schema.get("items")
-        })
-    })
-}
-
-/// The keys at the top.
+/// The keys at the top of `gateway.yaml`.
 pub(crate) fn schema_keys() -> impl Iterator<Item = &'static str> {
-    let keys = SCHEMA.get("properties").and_then(Value::as_object);
+    let keys = GATEWAY.json.get("properties").and_then(Value::as_object);
     keys.into_iter()
         .flat_map(|keys| keys.keys())
         .map(String::as_str)
@@ -198,17 +264,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schema_is_sound() {
-        assert!(VALIDATOR.is_some());
-        assert_eq!(schema()["title"], "config/gateway.yaml");
-        assert!(schema()["$schema"].is_string());
+    fn the_schemas_are_sound() {
+        for (file, title) in [
+            (File::Gateway, "config/gateway.yaml"),
+            (File::Models, "models.yaml"),
+            (File::Policy, "policy.yaml"),
+            (File::Channels, "channels.toml"),
+        ] {
+            assert!(file.form().validator.is_some(), "{title}");
+            assert_eq!(schema(file)["title"], title);
+            assert!(schema(file)["$schema"].is_string());
+        }
     }
 
     #[test]
     fn nothing_in_it_is_null_or_hidden_behind_a_choice() {
-        let text = schema().to_string();
-        for word in ["null", "anyOf", "oneOf", "$ref"] {
-            assert!(!text.contains(&format!("\"{word}\"")), "{word} in {text}");
+        for file in File::ALL {
+            let text = schema(file).to_string();
+            for word in ["null", "anyOf", "oneOf", "$ref"] {
+                assert!(!text.contains(&format!("\"{word}\"")), "{word} in {text}");
+            }
         }
     }
 
@@ -221,7 +296,7 @@ mod tests {
             "logs.keep",
         ] {
             let path: Vec<_> = key.split('.').collect();
-            let schema = at(&path).unwrap();
+            let schema = GATEWAY.at(&path).unwrap();
             assert_eq!(schema["x-restart"], true, "{key}");
             assert!(
                 schema["description"]

@@ -165,6 +165,15 @@ impl Node {
         }
     }
 
+    /// The keys or indexes of what it holds.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        match &self.value {
+            Value::Map(entries) => entries.keys().cloned().collect(),
+            Value::List(items) => (0..items.len()).map(|index| index.to_string()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Drops entries that hold nothing: `key:` is as good as no key. What `keep` says stays.
     pub(crate) fn drop_nulls(&mut self, keep: fn(&str) -> bool) {
         match &mut self.value {

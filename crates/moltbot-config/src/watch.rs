@@ -167,11 +167,13 @@ fn watch_folders(
     .inspect_err(|error| tracing::warn!(%error, "files are watched by comparing alone"))
     .ok()?;
     let targets = paths.iter().filter_map(|path| fs::canonicalize(path).ok());
-    let folders: BTreeSet<_> = paths
+    let parents = paths
         .iter()
         .cloned()
         .chain(targets)
-        .filter_map(|path| path.parent().map(Path::to_owned))
+        .filter_map(|path| path.parent().map(Path::to_owned));
+    let folders: BTreeSet<_> = parents
+        .chain(paths.iter().filter(|path| path.is_dir()).cloned())
         .collect();
     for folder in folders {
         // a folder that is not there is no mistake: its files may come
@@ -185,7 +187,7 @@ fn watch_folders(
 enum Look {
     Missing,
     Unreadable,
-    /// A hash of content and mode bits.
+    /// A hash of content and mode bits; the content of a folder is the names in it.
     Content([u8; 32]),
 }
 
@@ -259,7 +261,14 @@ fn look(paths: &BTreeSet<PathBuf>) -> Looks {
 }
 
 fn look_at(path: &Path) -> Look {
-    let read = fs::metadata(path).and_then(|meta| Ok((meta.permissions().mode(), fs::read(path)?)));
+    let read = fs::metadata(path).and_then(|meta| {
+        let content = if meta.is_dir() {
+            names_in(path)?
+        } else {
+            fs::read(path)?
+        };
+        Ok((meta.permissions().mode(), content))
+    });
     match read {
         Ok((mode, content)) => {
             let mut hash = digest::Context::new(&digest::SHA256);
@@ -272,6 +281,16 @@ fn look_at(path: &Path) -> Look {
         Err(error) if error.kind() == ErrorKind::NotFound => Look::Missing,
         Err(_) => Look::Unreadable,
     }
+}
+
+/// The names in a folder, in order. Those that begin with a dot are of editors and of files half written.
+fn names_in(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(path)? {
+        names.insert(entry?.file_name().into_encoded_bytes());
+    }
+    names.retain(|name| !name.starts_with(b"."));
+    Ok(names.into_iter().collect::<Vec<_>>().join(&0))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Live {
         level: LevelHandle,
     ) -> Result<Self, StartError> {
         let key = caller_key(&home)?;
-        let fingerprint = print(&loaded, key.as_deref());
+        let fingerprint = print(&loaded.config, key.as_deref());
         let started = at_a_start(&loaded.config);
         let snapshot = Snapshot::build(1, loaded.config, key.as_deref(), &rt)?;
         rt.calls.metrics().declare(&snapshot.declared());
@@ -145,7 +145,7 @@ impl Live {
         let said = blocking(move || {
             let loaded = load(&live.home, &live.overrides)?;
             let key = caller_key(&live.home).map_err(|error| Rejected(vec![error.to_string()]))?;
-            Ok::<_, Rejected>(print(&loaded, key.as_deref()))
+            Ok::<_, Rejected>(print(&loaded.config, key.as_deref()))
         });
         said.await.map_or(true, |said| said != known)
     }
@@ -153,7 +153,7 @@ impl Live {
     /// The next snapshot, or `None` in it where the files say what they said before.
     fn build(&self, loaded: Loaded, known: &str) -> Result<Next, Rejected> {
         let key = caller_key(&self.home).map_err(|error| Rejected(vec![error.to_string()]))?;
-        let fingerprint = print(&loaded, key.as_deref());
+        let fingerprint = print(&loaded.config, key.as_deref());
         let now = self.snapshot();
         let mut notices = told(loaded.notices, &loaded.parts);
         notices.extend(self.waiting_for_a_start(&loaded.config));
@@ -247,7 +247,7 @@ struct Next {
     watched: Vec<PathBuf>,
 }
 
-fn print(loaded: &Loaded, key: Option<&str>) -> String {
+fn print(config: &Config, key: Option<&str>) -> String {
     // The key itself stays out of anything that is kept.
     let key = key.map_or(0, |key| {
         use std::hash::{DefaultHasher, Hash, Hasher};
@@ -255,7 +255,7 @@ fn print(loaded: &Loaded, key: Option<&str>) -> String {
         key.hash(&mut hasher);
         hasher.finish()
     });
-    format!("{}-{key:x}", loaded.fingerprint)
+    format!("{}-{key:x}", config.fingerprint())
 }
 
 /// The key for callers that `moltctl init` wrote; `None` where there is none.

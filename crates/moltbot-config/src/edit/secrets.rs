@@ -5,7 +5,6 @@ use serde_json::{Map, Value as Json};
 use super::{EditError, Editor};
 use crate::file;
 use crate::home::AUTH;
-use crate::load::load_texts;
 use crate::problem::{Problem, Problems};
 use crate::write;
 
@@ -57,7 +56,8 @@ impl Editor<'_> {
             path: path.clone(),
             source,
         };
-        let gateway = self.read()?;
+        // before the lock, which makes a folder: a home that is none stays as it is
+        self.read()?;
         let _lock = write::lock(self.home).map_err(io)?;
         let problem = |problem: Problem| EditError::Invalid(Problems(vec![problem]));
         let before = file::read(&path, AUTH).map_err(problem)?;
@@ -76,7 +76,7 @@ impl Editor<'_> {
         };
         change(&mut entries)?;
         let after = format!("{:#}\n", Json::Object(entries));
-        load_texts(self.home, self.overrides, &gateway, Some(&after))?;
+        self.check(&path, &after)?;
         if let Some(folder) = path.parent() {
             write::private_dir(folder).map_err(io)?;
         }

@@ -1,8 +1,10 @@
+mod channels;
 mod instance;
 mod layers;
 mod problems;
 mod secrets;
 mod values;
+mod workspaces;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -35,6 +37,7 @@ fn bench(yaml: &str) -> Bench {
 impl Bench {
     fn file(self, name: &str, text: &str) -> Self {
         let path = self.dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         self
@@ -63,6 +66,19 @@ impl Bench {
     fn problems(&self) -> Vec<String> {
         let problems = self.load().expect_err("the file should be refused");
         problems.0.iter().map(ToString::to_string).collect()
+    }
+
+    /// What is wrong with parts that stay out of service.
+    fn parts(&self) -> Vec<String> {
+        let parts = self.load().unwrap().parts;
+        parts.0.iter().map(ToString::to_string).collect()
+    }
+
+    /// The one such problem.
+    fn part(&self) -> String {
+        let parts = self.parts();
+        assert_eq!(parts.len(), 1, "{parts:#?}");
+        parts.into_iter().next().unwrap()
     }
 
     /// The one problem.

@@ -227,6 +227,24 @@ async fn fm_66_a_rotated_secret_is_in_force() {
             other => panic!("{other:?}"),
         });
         assert!(in_force.eq(keys));
-        assert_ne!(after.fingerprint, before.fingerprint);
+        assert_ne!(after.config.fingerprint(), before.config.fingerprint());
     }
+}
+
+#[tokio::test]
+async fn a_name_that_comes_into_a_watched_folder_is_a_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("workspaces");
+    fs::create_dir(&folder).unwrap();
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let mut watch = Watch::new([folder.clone()], &tracker, stop);
+    fs::create_dir(folder.join(".half")).unwrap();
+    assert!(
+        timeout(Duration::from_millis(500), watch.changed())
+            .await
+            .is_err()
+    );
+    fs::create_dir(folder.join("team")).unwrap();
+    let heard = timeout(Duration::from_secs(2), watch.changed()).await;
+    assert!(heard.unwrap());
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use moltbot_config::Home;
+use moltbot_config::{File, Home};
 use moltbot_types::admin::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -140,7 +140,7 @@ impl Admin {
             ("GET", ["status"]) => self.status(),
             ("POST", ["reload"]) => self.reload().await,
             ("GET", ["config"]) => self.config_show(),
-            ("GET", ["config", "schema"]) => json(&moltbot_config::schema()),
+            ("GET", ["config", "schema"]) => json(&moltbot_config::schema(File::Gateway)),
             ("GET", ["config", "diff"]) => self.config_diff(),
             ("POST", ["config", "validate"]) => self.config_validate(),
             ("POST", ["config", "rollback"]) => self.config_rollback().await,

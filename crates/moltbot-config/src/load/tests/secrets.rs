@@ -15,7 +15,7 @@ fn secrets_reach_no_text_for_people() {
         format!("{loaded:?} {:?} {:?}", bench.overrides, loaded.entries()),
         get("models").to_string(),
         loaded.get_in_file("models").unwrap().unwrap().to_string(),
-        loaded.fingerprint.clone(),
+        loaded.config.fingerprint(),
     ] {
         assert!(!text.contains(canary), "{text}");
     }
@@ -143,7 +143,14 @@ fn problems_of_the_secrets_have_their_own_file_and_line() {
 #[test]
 fn the_fingerprint_tells_secrets_apart() {
     let yaml = "models: [{name: m, endpoint: 'http://h', auth: {type: api_key, key: '${env:K}'}}]";
-    let print = |key| bench(yaml).env("K", key).load().unwrap().fingerprint;
+    let print = |key| {
+        bench(yaml)
+            .env("K", key)
+            .load()
+            .unwrap()
+            .config
+            .fingerprint()
+    };
     assert_eq!(print("a"), print("a"));
     assert_ne!(print("a"), print("b"));
 }
