@@ -11,6 +11,7 @@ mod demo;
 mod drill;
 mod failure_modes;
 mod fine_print;
+mod install;
 mod instance;
 mod logs;
 mod model_server;

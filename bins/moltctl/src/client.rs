@@ -10,18 +10,21 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use moltbot_config::Home;
-use moltbot_gateway::{Admin, HomeLock, admin_request};
+use moltbot_gateway::{Admin, HomeLock, StartError, admin_request};
 use moltbot_types::admin::Failure as Refusal;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
 use crate::failure::Failure;
 
 /// An admin request is answered within this time; a model's test may take its own.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
+/// A daemon that has its home has its socket within this time.
+const STARTS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The admin service of one home.
 pub(crate) struct Client {
@@ -82,6 +85,27 @@ impl Client {
         Ok(String::from_utf8_lossy(answer.body()).into_owned())
     }
 
+    /// The daemon where one serves the home, else this process; a daemon that just starts is waited for.
+    async fn service(&self) -> Result<Service, Failure> {
+        let begun = Instant::now();
+        loop {
+            if let Ok(stream) = UnixStream::connect(self.home.admin_socket()).await {
+                return Ok(Service::Daemon(stream));
+            }
+            // A path that was mistyped shall not become a home.
+            let missing = |error: moltbot_config::HomeError| Failure::new(78, error.to_string());
+            self.home.check().map_err(missing)?;
+            let unusable = |error: StartError| Failure::unreachable(error.to_string());
+            if let Some(lock) = HomeLock::try_acquire(&self.home).map_err(unusable)? {
+                return Ok(Service::Here(lock));
+            }
+            if begun.elapsed() > STARTS_WITHIN {
+                return Err(unusable(HomeLock::busy(&self.home)));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -99,18 +123,9 @@ impl Client {
         body: Bytes,
     ) -> Result<T, Failure> {
         let request = admin_request(method, &format!("/admin/v1/{path}"), body);
-        let answer = match UnixStream::connect(self.home.admin_socket()).await {
-            Ok(stream) => answered(within, stream, request).await?,
-            Err(_) => {
-                // A path that was mistyped shall not become a home.
-                let missing =
-                    |error: moltbot_config::HomeError| Failure::new(78, error.to_string());
-                self.home.check().map_err(missing)?;
-                // The lock keeps a daemon from starting in the middle of a change.
-                let _lock = HomeLock::acquire(&self.home)
-                    .map_err(|error| Failure::unreachable(error.to_string()))?;
-                Admin::offline(self.home.clone()).handle(request).await
-            }
+        let answer = match self.service().await? {
+            Service::Daemon(stream) => answered(within, stream, request).await?,
+            Service::Here(_lock) => Admin::offline(self.home.clone()).handle(request).await,
         };
         if !answer.status().is_success() {
             let refusal: Refusal = serde_json::from_slice(answer.body())
@@ -121,6 +136,14 @@ impl Client {
             Failure::failed(format!("the daemon's answer is not understood: {error}"))
         })
     }
+}
+
+/// Who answers admin requests.
+enum Service {
+    /// The daemon, over its socket.
+    Daemon(UnixStream),
+    /// This process; the lock keeps a daemon from starting in the middle of a change.
+    Here(HomeLock),
 }
 
 /// The whole answer to a request.

@@ -2,21 +2,41 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use moltbot_config::Home;
 
 use crate::gateway::StartError;
+
+/// A command with the daemon down holds the lock for less than this.
+const PATIENCE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The lock of a home; it is given back when this is dropped, and by the system when the process ends.
 #[derive(Debug)]
 pub struct HomeLock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl HomeLock {
-    /// Takes the lock.
+    /// Takes the lock; a command that has it for a moment is waited for.
     ///
     /// # Errors
-    /// Another process has it, or the home can't be written: one sentence with the cure.
+    /// Another process keeps it, or the home can't be written: one sentence with the cure.
     pub fn acquire(home: &Home) -> Result<Self, StartError> {
+        let tries = PATIENCE.as_millis() / PAUSE.as_millis();
+        for _ in 0..tries {
+            if let Some(lock) = Self::try_acquire(home)? {
+                return Ok(lock);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Self::try_acquire(home)?.ok_or_else(|| Self::busy(home))
+    }
+
+    /// Takes the lock where nobody has it.
+    ///
+    /// # Errors
+    /// The home can't be written: one sentence with the cure.
+    pub fn try_acquire(home: &Home) -> Result<Option<Self>, StartError> {
         let run = home.run_dir();
         let unusable = |error: std::io::Error| {
             StartError::failed(format!(
@@ -33,12 +53,17 @@ impl HomeLock {
             .open(run.join("lock"))
             .map_err(unusable)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(StartError::failed(format!(
-                "another moltbotd or moltctl already works on {}; stop it, or name another home with --home",
-                home.root().display()
-            ))),
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
+    }
+
+    /// What is said where another process keeps the lock.
+    pub fn busy(home: &Home) -> StartError {
+        StartError::failed(format!(
+            "another moltbotd or moltctl already works on {}; stop it, or name another home with --home",
+            home.root().display()
+        ))
     }
 }
