@@ -182,7 +182,7 @@ fn the_archive_and_the_packages_carry_the_same_programs() {
         assert!(deb.contains(file), "{file}: {deb}");
     }
 
-    let npm = place.sh("npm install --global --prefix node --offline --silent dist/moltbot-0.1.0.tgz && node/bin/moltbot --version");
+    let npm = place.sh("npm install --global --prefix node --offline --silent ./dist/moltbot-0.1.0.tgz && node/bin/moltbot --version");
     assert!(said(&npm).contains("moltctl 0.1.0"), "{}", said(&npm));
     let manifest = std::fs::read_to_string(root().join("packaging/npm/package.json")).unwrap();
     assert!(!manifest.contains("\"scripts\""), "no install script");
