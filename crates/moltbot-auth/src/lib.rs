@@ -8,6 +8,7 @@ mod error;
 mod key;
 mod keys;
 mod open;
+pub mod quota;
 mod throttle;
 
 pub use authenticate::Authenticate;

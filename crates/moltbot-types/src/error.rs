@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 /// What kind of failure it was: the caller's status and the metric's word follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +103,7 @@ struct Inner {
     param: Option<String>,
     retry_after: Option<Duration>,
     discouraged: bool,
+    headers: HeaderMap,
     upstream: Option<UpstreamFault>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -125,6 +126,7 @@ impl CallError {
             param: None,
             retry_after: None,
             discouraged: false,
+            headers: HeaderMap::new(),
             upstream: None,
             source: None,
         }))
@@ -163,6 +165,17 @@ impl CallError {
     /// Whether the caller's client is asked not to repeat on its own.
     pub fn is_discouraged(&self) -> bool {
         self.0.discouraged
+    }
+
+    /// Adds headers that the caller sees with the failure, over those of the same names.
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.0.headers.extend(headers);
+        self
+    }
+
+    /// Headers that the caller sees with the failure.
+    pub fn told(&self) -> &HeaderMap {
+        &self.0.headers
     }
 
     /// Forgets how long the upstream asked to be left alone; that it failed stays.

@@ -107,6 +107,9 @@ pub(super) fn error(
     {
         headers.insert(ALLOW, value);
     }
+    for (name, value) in error.told() {
+        headers.insert(name, value.clone());
+    }
     if let Some(wait) = error.wait() {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
