@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::config::{
-    Auth, AuthMode, Config, Instance, Model, ModelSettings, Params, Provider, Server, Target,
+    Auth, AuthMode, Config, Instance, Model, ModelSettings, Params, Provider, Server, Store, Target,
 };
 use crate::form::{Defaults, Form, ModelForm, ParamsForm};
+use crate::home::Home;
 use crate::names;
 use crate::preset::{self, Preset};
 use crate::problem::Problems;
@@ -26,6 +27,21 @@ pub(crate) fn complete(models: &mut [ModelForm]) {
                 .map(|preset| preset.endpoint.to_owned())
                 .filter(|endpoint| !endpoint.is_empty());
         }
+    }
+}
+
+/// The store's address with an absolute path: a file of the home where none is given.
+pub(crate) fn store_url(url: Option<String>, home: &Home) -> String {
+    let Some(url) = url else {
+        return format!("sqlite:{}", home.data_dir().join("moltbot.db").display());
+    };
+    match url.strip_prefix("sqlite:") {
+        // `sqlite:///var/a.db` and `sqlite:/var/a.db` are the same
+        Some(path) => {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            format!("sqlite:{}", home.root().join(path).display())
+        }
+        None => url,
     }
 }
 
@@ -51,6 +67,9 @@ pub(crate) fn build(form: Form, auth: Vec<Auth>, tree: &Node, problems: &mut Pro
         models,
         region: form.region,
         logs: form.logs,
+        store: Store {
+            url: form.store.url.unwrap_or_default(),
+        },
         ..Config::default()
     }
 }

@@ -15,6 +15,8 @@ enum Later {
     All,
     /// These.
     Only(&'static [&'static str]),
+    /// Those that begin so.
+    Beginning(&'static str),
     /// All but this.
     AllBut(&'static str),
 }
@@ -36,7 +38,7 @@ const LATER: &[(&str, Later)] = &[
     ("models.*.price", Later::All),
     ("models.*.capabilities", Later::All),
     ("cache", Later::All),
-    ("store", Later::All),
+    ("store.url", Later::Beginning("postgres")),
     ("shared", Later::All),
     ("filters", Later::All),
     ("skills", Later::All),
@@ -91,6 +93,10 @@ pub(crate) fn refuse_later(tree: &mut Node, file: File, problems: &mut Problems)
                     node.text().is_some_and(|text| words.contains(&text)),
                     format!("choose one of {}", choices(file.form().at(&path))),
                 ),
+                Later::Beginning(word) => (
+                    node.text().is_some_and(|text| text.starts_with(word)),
+                    "use `sqlite:PATH`".to_owned(),
+                ),
                 Later::AllBut(word) => (
                     node.text() != Some(word),
                     format!("the only value is `{word}`"),
@@ -116,6 +122,7 @@ pub(crate) fn later(file: File) -> impl Iterator<Item = String> {
     later_of(file).iter().map(|(key, later)| match later {
         Later::All => format!("`{key}`"),
         Later::Only(words) => format!("`{key}`: {}", words.join(", ")),
+        Later::Beginning(word) => format!("`{key}`: {word}://…"),
         Later::AllBut(word) => format!("`{key}`: all but {word}"),
     })
 }

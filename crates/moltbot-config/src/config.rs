@@ -36,6 +36,8 @@ pub struct Config {
     /// The secrets of skills by the name of their entry in `auth.json`: `skill.NAME`, or `WORKSPACE/skill.NAME` of a
     /// workspace's own.
     pub skill_secrets: BTreeMap<String, BTreeMap<String, SecretString>>,
+    /// Where things are remembered.
+    pub store: Store,
 }
 
 impl Config {
@@ -532,6 +534,13 @@ pub struct FallbackOn {
     pub context_window: Vec<String>,
     /// When the provider's policy refuses the content.
     pub content_policy: Vec<String>,
+}
+
+/// Where things are remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Store {
+    /// `sqlite:` and an absolute path, or `memory:`.
+    pub url: String,
 }
 
 /// What is logged, and how long it is kept.

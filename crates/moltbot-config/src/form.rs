@@ -32,6 +32,19 @@ pub(crate) struct Form {
     pub(crate) region: Option<String>,
     /// What is logged, and how long it is kept.
     pub(crate) logs: Logs,
+    /// Where keys, usage, limits and tests are remembered.
+    pub(crate) store: StoreForm,
+}
+
+/// Where things are remembered.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StoreForm {
+    /// `sqlite:PATH` (relative to the home), or `memory:` for what may be forgotten at the end of the daemon;
+    /// `sqlite:${data}/moltbot.db` where absent. Takes effect at a start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "store-url", "x-restart" = true))]
+    pub(crate) url: Option<String>,
 }
 
 /// The models of a workspace: seen by it alone.

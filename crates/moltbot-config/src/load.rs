@@ -147,6 +147,7 @@ pub(crate) fn load_texts(
         }
     };
     build::complete(&mut form.models);
+    form.store.url = Some(build::store_url(form.store.url.take(), home));
     let in_force = serde_json::to_value(&form).unwrap_or_default();
 
     let credentials = (0..form.models.len())

@@ -114,6 +114,7 @@ fn validator(schema: &Value) -> Option<jsonschema::Validator> {
         .with_format("address", is_address)
         .with_format("url-path", is_path)
         .with_format("base-url", |text: &str| base_url(text).is_ok())
+        .with_format("store-url", is_store)
         .with_format("token-url", |text: &str| token_url(text).is_ok())
         .with_format("rate", |text: &str| rate::parse(text).is_some())
         .with_format("spend", |text: &str| rate::parse_spend(text).is_some())
@@ -132,6 +133,7 @@ pub(crate) fn format_words(format: &str) -> Option<&'static str> {
         "address" => "an address such as 127.0.0.1:18789, with a port up to 65535",
         "url-path" => "a path such as /v1/models",
         "base-url" => "a base URL such as https://api.example.com/v1",
+        "store-url" => "`sqlite:` and a path, or `memory:`",
         "token-url" => "a URL such as https://auth.example.com/token",
         "rate" => "a rate such as 10/s, 600/min, 1000/h or 5000/d",
         "spend" => "an amount of US dollars in a time, such as 0.5/h or 50/d",
@@ -146,6 +148,14 @@ fn is_address(text: &str) -> bool {
             && port.bytes().all(|byte| byte.is_ascii_digit())
             && (url::Host::parse(host).is_ok() && !host.is_empty())
     })
+}
+
+/// Whether it is `memory:` or `sqlite:PATH`.
+fn is_store(text: &str) -> bool {
+    text == "memory:"
+        || text
+            .strip_prefix("sqlite:")
+            .is_some_and(|path| !path.trim_matches('/').is_empty())
 }
 
 /// Whether it is the path of a URL.
@@ -294,6 +304,7 @@ mod tests {
             "server.admin",
             "server.workers",
             "logs.keep",
+            "store.url",
         ] {
             let path: Vec<_> = key.split('.').collect();
             let schema = GATEWAY.at(&path).unwrap();

@@ -166,7 +166,11 @@ impl Gateway {
             ..TelemetrySettings::default()
         })
         .map_err(StartError::other)?;
-        let rt = Arc::new(Runtime::new(&home, config, Arc::clone(telemetry.calls()))?);
+        let store = crate::store::open(config)
+            .await
+            .map_err(StartError::other)?;
+        let calls = Arc::clone(telemetry.calls());
+        let rt = Arc::new(Runtime::new(&home, config, calls, store)?);
         let (listen, admin) = (config.server.listen.clone(), config.server.admin.clone());
         let limits = config.server.limits.clone();
         let watched = loaded.watched.clone();

@@ -16,6 +16,7 @@ mod servers;
 mod snapshot;
 mod stack;
 mod status;
+mod store;
 mod target;
 
 pub use admin::{Admin, request as admin_request};

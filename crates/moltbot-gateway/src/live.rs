@@ -22,7 +22,7 @@ pub(crate) struct Live {
     now: ArcSwap<Snapshot>,
     status: Mutex<ConfigStatus>,
     /// The keys that only a start puts in force, as they are in force.
-    started: [(&'static str, String); 4],
+    started: [(&'static str, String); 5],
     /// One reload at a time; holds what the files said last.
     fingerprint: tokio::sync::Mutex<String>,
 }
@@ -273,13 +273,14 @@ fn told(notices: Vec<String>, parts: &Problems) -> Vec<String> {
 }
 
 /// The keys that a reload can't put in force, with their values.
-fn at_a_start(config: &Config) -> [(&'static str, String); 4] {
+fn at_a_start(config: &Config) -> [(&'static str, String); 5] {
     let server = &config.server;
     [
         ("server.listen", server.listen.clone()),
         ("server.admin", server.admin.clone()),
         ("server.workers", server.workers.to_string()),
         ("logs.keep", format!("{:?}", config.logs.keep)),
+        ("store.url", config.store.url.clone()),
     ]
 }
 

@@ -8,9 +8,11 @@ use moltbot_providers::{Client, ClientSettings};
 use moltbot_router::budget::{BudgetSettings, Budgets};
 use moltbot_router::health::{BreakerSettings, Health};
 use moltbot_router::permits::{Limit, Permits};
+use moltbot_store::Store;
 use moltbot_telemetry::Calls;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use crate::background::Background;
 use crate::caller::is_loopback;
@@ -21,6 +23,9 @@ use crate::servers::Servers;
 
 /// The last request to a token server may take this long.
 pub(crate) const LAST_TOKEN: Duration = Duration::from_secs(15);
+
+/// The last rows may take this long to reach the disk.
+const LAST_ROWS: Duration = Duration::from_secs(10);
 
 /// What outlives a reload.
 pub(crate) struct Runtime {
@@ -42,6 +47,8 @@ pub(crate) struct Runtime {
     pub(crate) budgets: Arc<Budgets>,
     /// Where every call is told of.
     pub(crate) calls: Arc<Calls>,
+    /// What must be remembered.
+    pub(crate) store: Store,
     /// Every task of the gateway; the drain waits for them.
     pub(crate) tasks: TaskTracker,
     /// Background tasks end.
@@ -53,7 +60,12 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn new(home: &Home, config: &Config, calls: Arc<Calls>) -> Result<Self, StartError> {
+    pub(crate) fn new(
+        home: &Home,
+        config: &Config,
+        calls: Arc<Calls>,
+        store: Store,
+    ) -> Result<Self, StartError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let client = Client::new(ClientSettings::default()).map_err(StartError::other)?;
         Ok(Self {
@@ -66,6 +78,7 @@ impl Runtime {
             entrance: Arc::new(Limit::new(config.server.limits.concurrency)),
             budgets: Arc::new(Budgets::new(budgets(config))),
             calls,
+            store,
             background: Background::new(tasks.clone(), stop.clone()),
             tasks,
             stop,
@@ -73,11 +86,18 @@ impl Runtime {
         })
     }
 
-    /// Ends all tasks and waits for them, for at most `within`.
+    /// Ends all tasks and waits for them, for at most `within`; then closes the store.
     pub(crate) async fn end(&self, within: Duration) {
         self.stop.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(within, self.tasks.wait()).await;
+        match tokio::time::timeout(LAST_ROWS, self.store.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "rows wait in the journal for the next start"),
+            Err(_) => {
+                warn!("the store did not close in time; the next start goes on from its journal")
+            }
+        }
     }
 
     /// Takes over the settings of a new configuration; what was learnt and used stays.

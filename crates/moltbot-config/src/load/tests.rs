@@ -3,6 +3,7 @@ mod instance;
 mod layers;
 mod problems;
 mod secrets;
+mod store;
 mod values;
 mod workspaces;
 

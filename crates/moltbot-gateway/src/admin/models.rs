@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use moltbot_config::Config;
 use moltbot_config::config::{Model, ModelKind, Provider};
+use moltbot_store::Store;
 use moltbot_telemetry::{Telemetry, TelemetrySettings};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -140,7 +141,9 @@ impl Admin {
         settings.log.dir = self.home.logs_dir();
         let telemetry = Telemetry::new(&settings);
         let telemetry = telemetry.map_err(|error| Refusal::failed(error.to_string()))?;
-        let rt = Runtime::new(&self.home, config, Arc::clone(telemetry.calls()));
+        // A trial is nobody's call: it leaves nothing to be remembered.
+        let calls = Arc::clone(telemetry.calls());
+        let rt = Runtime::new(&self.home, config, calls, Store::memory());
         rt.map_err(|error| Refusal::failed(error.to_string()))
     }
 }

@@ -139,7 +139,7 @@ fn every_later_key_is_refused_by_name() {
             "models.0.provider",
         ),
         ("cache: { enabled: true }", "cache"),
-        ("store: { url: 'sqlite:x' }", "store"),
+        ("store: { url: 'postgres://h/db' }", "store.url"),
         ("shared: { url: 'memory:' }", "shared"),
         ("filters: { pii: { action: mask } }", "filters"),
         ("skills: { require_sandbox: true }", "skills"),

@@ -208,9 +208,11 @@ fn the_fingerprint_of_a_workspace_changes_with_its_files_and_secrets_alone() {
     let models = "models: [{name: own, endpoint: 'http://h/v1'}]\n";
     let of = |key: &str, other: &str| {
         let auth = format!(r#"{{"team/own": {{"type": "api_key", "key": "{key}"}}}}"#);
+        // each home is another folder, and so another place of the store
         let config = team("models.yaml", models)
             .file("workspaces/other/policy.yaml", other)
             .file("models/auth.json", &auth)
+            .flag("store.url", "memory:")
             .config();
         let workspace = |name| config.workspace(name).unwrap().fingerprint();
         (
