@@ -7,6 +7,7 @@ mod credential;
 mod fault;
 mod hold;
 mod latency;
+mod peers;
 mod resort;
 mod target;
 mod window;
@@ -25,6 +26,7 @@ use tokio::time::Instant;
 pub use admission::{Admission, Reason, Refusal};
 pub use fault::Fault;
 pub use hold::Held;
+pub use peers::Peers;
 pub use resort::last_resort;
 pub use target::{Snapshot, Standing, State, TargetHealth};
 
@@ -35,7 +37,8 @@ use credential::CredentialHealth;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerSettings {
     /// So many failures in a row eject a target; of one that fails now and then, so many that chance alone
-    /// would bring them once in a million.
+    /// would bring them once in a million. Where it answered before and no other target of the model answers
+    /// either, the row must last for a second, too.
     pub consecutive: u32,
     /// A larger share of failures within `window` ejects a target; from 0 to 1, and 1 never does.
     pub error_ratio: f64,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use moltbot_types::{CallError, CallService, Kind, ModelName, TargetId};
 
-use crate::health::TargetHealth;
+use crate::health::{Peers, TargetHealth};
 use crate::pick::{Candidate, LeastLatency, Pick};
 use crate::tier::{Place, Tiers};
 
@@ -88,6 +88,7 @@ pub struct Route {
     name: ModelName,
     targets: Vec<RouteTarget>,
     tiers: Tiers,
+    peers: Peers,
     settings: RouteSettings,
 }
 
@@ -107,9 +108,16 @@ impl Route {
             (target.place.clone(), candidate)
         });
         let tiers = Tiers::new(candidates, settings.region.as_deref());
+        let healths = targets.iter().map(|target| Arc::clone(&target.health));
+        let peers = match targets.len() {
+            // The fallback is at hand: a row of failures need not be borne.
+            1 if !settings.fallback.is_empty() => Peers::default(),
+            _ => healths.collect(),
+        };
         Self {
             name: name.into(),
             tiers,
+            peers,
             targets,
             settings,
         }
@@ -132,6 +140,11 @@ impl Route {
 
     pub(crate) fn tiers(&self) -> &Tiers {
         &self.tiers
+    }
+
+    /// Its targets, as they are judged beside each other.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// Models that may answer where a provider refused the prompt itself.

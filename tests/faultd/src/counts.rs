@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{Fault, Request};
 
@@ -11,6 +13,9 @@ use crate::{Fault, Request};
 const MOST_NONCES: usize = 2_000_000;
 /// Requests that are kept at most, the latest ones.
 const MOST_KEPT: usize = 256;
+
+/// Requests that come so soon after a request for a pause may have been under way.
+const UNDER_WAY: Duration = Duration::from_millis(100);
 
 /// What came of one nonce.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub struct Counts {
     pub answers: u64,
     /// Requests that are being served now.
     pub serving: u64,
+    /// Requests that came before a pause was over that a 429 had asked for; not those that were under way.
+    pub early: u64,
     /// Requests by the name of the fault they met.
     pub faults: BTreeMap<&'static str, u64>,
     /// Requests that could be read in two ways, by what was odd.
@@ -48,6 +55,7 @@ impl Counts {
             "requests": self.requests,
             "answers": self.answers,
             "serving": self.serving,
+            "early": self.early,
             "faults": self.faults,
             "ambiguities": self.ambiguities,
         })
@@ -63,6 +71,8 @@ struct Pages {
     counts: Counts,
     nonces: HashMap<String, Received>,
     kept: VecDeque<Request>,
+    /// The pause that was asked for: from when on nobody should come, and until when.
+    pause: Option<(Instant, Instant)>,
 }
 
 impl Books {
@@ -76,9 +86,26 @@ impl Books {
 
     /// The number of the request that begins, from 0.
     pub(crate) fn begin(&self) -> u64 {
-        let counts = &mut self.pages().counts;
+        let mut pages = self.pages();
+        let now = Instant::now();
+        let is_early = pages
+            .pause
+            .is_some_and(|(from, until)| from <= now && now < until);
+        let counts = &mut pages.counts;
+        counts.early += u64::from(is_early);
         counts.requests += 1;
         counts.requests - 1
+    }
+
+    /// A pause is asked for.
+    pub(crate) fn pause(&self, pause: Duration) {
+        let now = Instant::now();
+        let until = now + pause;
+        let known = &mut self.pages().pause;
+        match known {
+            Some((_, end)) if now < *end => *end = until.max(*end),
+            _ => *known = Some((now + UNDER_WAY, until)),
+        }
     }
 
     pub(crate) fn fault(&self, fault: Fault) {

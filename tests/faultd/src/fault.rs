@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// A way in which an upstream fails one request.
 ///
@@ -65,6 +66,17 @@ pub enum Hint {
     Garbage,
     /// By `insufficient_quota`: the account has no money left.
     Money,
+}
+
+impl Hint {
+    /// The pause that it asks for.
+    pub(crate) fn pause(self) -> Option<Duration> {
+        match self {
+            Self::Seconds | Self::Date => Some(Duration::from_secs(1)),
+            Self::Millis => Some(Duration::from_millis(200)),
+            Self::None | Self::Garbage | Self::Money => None,
+        }
+    }
 }
 
 impl Fault {

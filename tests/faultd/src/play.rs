@@ -72,6 +72,11 @@ async fn requests(
         if let Some(fault) = fault {
             shared.books.fault(fault);
         }
+        if let Some(Fault::RateLimited(hint)) = fault
+            && let Some(pause) = hint.pause()
+        {
+            shared.books.pause(pause);
+        }
         if fault == Some(Fault::Reset) {
             return Ok(Played::Reset);
         }

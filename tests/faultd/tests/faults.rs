@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use moltbot_faultd::{Asked, Fault, Mix, Rhythm, Server, Settings, Verdict, check};
+use moltbot_faultd::{Asked, Fault, Hint, Mix, Rhythm, Server, Settings, Verdict, check};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -195,4 +195,15 @@ async fn a_rhythm_refuses_its_share_of_connections() {
 #[test]
 fn an_ask_without_a_nonce_has_one_all_the_same() {
     assert_eq!(Asked::default().nonce, "none");
+}
+
+#[tokio::test]
+async fn a_request_that_cuts_a_pause_short_is_counted() {
+    let server = server(Fault::RateLimited(Hint::Seconds)).await;
+    for early in 0..3 {
+        // Each takes 200 ms, the silence after the answer.
+        let (answer, _) = ask(&server, false).await;
+        assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+        assert_eq!(server.counts().early, early);
+    }
 }

@@ -288,7 +288,7 @@ impl<'a> Plan<'a> {
         Ask {
             route,
             target,
-            admission,
+            admission: admission.among(route.peers()),
             level,
         }
     }

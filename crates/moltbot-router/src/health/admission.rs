@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::breaker::Ticket;
 use super::credential::Trial;
 use super::fault::Fault;
+use super::peers::Peers;
 use super::target::TargetHealth;
 
 /// Why a target takes no call now.
@@ -62,6 +63,7 @@ pub struct Admission {
     ticket: Ticket,
     /// Set while this call tries a credential that was of no use.
     trial: Option<Trial>,
+    peers: Peers,
     stage: Stage,
 }
 
@@ -84,8 +86,16 @@ impl Admission {
             begun,
             ticket,
             trial,
+            peers: Peers::default(),
             stage: Stage::Asked,
         }
+    }
+
+    /// Judges the target beside its `peers`.
+    #[must_use]
+    pub fn among(mut self, peers: &Peers) -> Self {
+        self.peers = peers.clone();
+        self
     }
 
     /// Runs the attempt, notes what came of it, and stays with the reply until its last byte.
@@ -130,7 +140,8 @@ impl Admission {
         }
         if let Some(fault) = Fault::of(error) {
             self.stage = Stage::Over;
-            self.target.failed(self.ticket, fault, Instant::now());
+            self.target
+                .failed(self.ticket, fault, &self.peers, Instant::now());
         }
     }
 }
@@ -144,7 +155,7 @@ impl Hold for Admission {
         match ending {
             Ending::Complete => self.target.finished(self.ticket),
             Ending::Cut { kind, .. } if Fault::cuts(*kind) => {
-                self.target.cut(self.ticket, Instant::now());
+                self.target.cut(self.ticket, &self.peers, Instant::now());
             }
             Ending::Cut { .. } | Ending::Cancelled => {}
         }

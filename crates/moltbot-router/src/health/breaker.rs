@@ -20,8 +20,11 @@ use super::{BreakerSettings, Fault};
 const LONGEST_HINT: Duration = Duration::from_secs(300);
 /// The longest pause where no hint came.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// So long a healthy time takes one ejection off the count.
+/// So long a healthy time takes one ejection off the count; so long a target that came back is taken for
+/// what it was before.
 const DECAY: Duration = Duration::from_secs(30);
+/// When others fail as well, a row that began longer ago than this is the target's own fault.
+const SURE: Duration = Duration::from_secs(1);
 
 /// Whether a call may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,55 @@ pub(super) enum Trial {
     Early,
 }
 
+/// What a verdict is told of the world around the target.
+pub(super) struct Scene<'a> {
+    pub(super) now: Instant,
+    /// Stretches a rest that follows.
+    pub(super) jitter: f64,
+    /// Whether another target of the model is well while this one has its row.
+    pub(super) others: &'a dyn Fn(Row) -> bool,
+}
+
+/// Failures without an answer between them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    length: u32,
+    /// When the first of the calls failed.
+    failed: Instant,
+    /// When a call began that stands early in the row, but not at its very start, which may be chance; the
+    /// next one to stand here; and when the last one began.
+    pub(super) early: Instant,
+    next: Instant,
+    pub(super) last: Instant,
+}
+
+impl Row {
+    fn new(ticket: Ticket, now: Instant) -> Self {
+        Self {
+            length: 1,
+            failed: now,
+            early: ticket.begun,
+            next: ticket.begun,
+            last: ticket.begun,
+        }
+    }
+
+    fn grow(&mut self, ticket: Ticket) {
+        self.length += 1;
+        self.last = ticket.begun;
+        if self.length.is_power_of_two() {
+            self.early = std::mem::replace(&mut self.next, ticket.begun);
+        }
+    }
+
+    fn add(row: &mut Option<Self>, ticket: Ticket, now: Instant) {
+        match row {
+            Some(row) => row.grow(ticket),
+            None => *row = Some(Self::new(ticket, now)),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
@@ -77,11 +129,15 @@ pub(super) struct Breaker {
     pauses: u32,
     /// Failures in a row before content, and streams in a row cut after it. A target that begins
     /// every stream and ends none is as sick as one that begins none.
-    failures: u32,
-    cuts: u32,
+    failures: Option<Row>,
+    cuts: Option<Row>,
+    /// The share of failures that was usual before the latest ejection; `None` where it was not known.
+    before: Option<f64>,
     /// When the latest of the calls began that were answered. A call from before it that fails now took
     /// long to fail; it says nothing of a row.
     answered: Option<Instant>,
+    /// When the call began whose answer ended the latest long row.
+    well: Option<Instant>,
     window: Window,
 }
 
@@ -97,9 +153,11 @@ impl Breaker {
             back: None,
             ejections: 0,
             pauses: 0,
-            failures: 0,
-            cuts: 0,
+            failures: None,
+            cuts: None,
+            before: None,
             answered: None,
+            well: None,
             window: Window::new(settings.window, now),
         }
     }
@@ -127,6 +185,16 @@ impl Breaker {
     /// Since when it is up again; `None` where it never was away.
     pub(super) fn back(&self) -> Option<Instant> {
         self.back
+    }
+
+    /// When the latest of the calls began that were answered.
+    pub(super) fn latest_answered(&self) -> Option<Instant> {
+        self.answered
+    }
+
+    /// When the call began whose answer ended the latest long row of failures.
+    pub(super) fn well(&self) -> Option<Instant> {
+        self.well
     }
 
     /// The state, which time alone may open further: a pause or rest that is over is still told.
@@ -189,7 +257,10 @@ impl Breaker {
                 self.back = Some(now);
             }
         }
-        self.failures = 0;
+        let row = self.failures.take();
+        if row.is_some_and(|row| row.length >= self.settings.consecutive) {
+            self.well = Some(ticket.begun);
+        }
         self.answered = self.answered.max(Some(ticket.begun));
         self.window.note(true, now);
     }
@@ -197,7 +268,7 @@ impl Breaker {
     /// The call's last byte arrived.
     pub(super) fn finished(&mut self, ticket: Ticket) {
         if ticket.term == self.term {
-            self.cuts = 0;
+            self.cuts = None;
         }
     }
 
@@ -208,8 +279,9 @@ impl Breaker {
         }
     }
 
-    /// The call failed before its content. `jitter` stretches a rest that follows.
-    pub(super) fn failed(&mut self, ticket: Ticket, fault: Fault, now: Instant, jitter: f64) {
+    /// The call failed before its content.
+    pub(super) fn failed(&mut self, ticket: Ticket, fault: Fault, scene: &Scene<'_>) {
+        let now = scene.now;
         match fault {
             Fault::Failed => {}
             Fault::Overloaded(wait) => self.pause(wait, now),
@@ -217,14 +289,18 @@ impl Breaker {
             Fault::Limited {
                 rest,
                 hinted: false,
-            } => self.pause_longer(rest, now, jitter),
+            } => {
+                if !self.window.limited(self.settings.min_requests, now) {
+                    self.pause_longer(rest, scene);
+                }
+            }
             Fault::Auth | Fault::Money(_) => return self.cancelled(ticket),
         }
         if ticket.term != self.term {
             return;
         }
         match ticket.trial {
-            Trial::Probe => self.eject(now, jitter),
+            Trial::Probe => self.eject(scene),
             // It was not due yet, so its failure is no news.
             Trial::Early => self.trying = None,
             Trial::No => {
@@ -232,48 +308,63 @@ impl Breaker {
                     return;
                 }
                 let in_order = self.answered.is_none_or(|latest| ticket.begun >= latest);
-                self.failures += u32::from(fault == Fault::Failed && in_order);
+                if fault == Fault::Failed && in_order {
+                    Row::add(&mut self.failures, ticket, now);
+                }
                 self.window.note(false, now);
-                self.judge(now, jitter);
+                self.judge(scene);
             }
         }
     }
 
     /// The call's stream broke off after content.
-    pub(super) fn cut(&mut self, ticket: Ticket, now: Instant, jitter: f64) {
+    pub(super) fn cut(&mut self, ticket: Ticket, scene: &Scene<'_>) {
         if ticket.term != self.term {
             return;
         }
-        self.cuts += 1;
-        self.window.turn(now);
-        self.judge(now, jitter);
+        Row::add(&mut self.cuts, ticket, scene.now);
+        self.window.turn(scene.now);
+        self.judge(scene);
     }
 
-    fn judge(&mut self, now: Instant, jitter: f64) {
-        let in_a_row = self.failures.max(self.cuts);
-        let in_a_row = in_a_row >= self.settings.consecutive.max(1) && {
-            let usual = self.window.usual(in_a_row, self.settings.min_requests, now);
-            in_a_row >= no_accident(usual)
-        };
+    fn judge(&mut self, scene: &Scene<'_>) {
+        let least = self.settings.min_requests;
+        let row = longer(self.failures, self.cuts);
+        let length = row.map_or(0, |row| row.length);
+        let back = self.back.map(|back| scene.now.duration_since(back));
+        let before = self
+            .before
+            .filter(|_| back.is_some_and(|back| back < DECAY));
+        let usual = self.window.usual(length, least, before, scene.now);
+        let in_a_row = row.is_some_and(|row| {
+            row.length >= self.settings.consecutive.max(1)
+                && usual.is_none_or(|usual| {
+                    row.length >= no_accident(usual) && Self::stands_alone(row, scene)
+                })
+        });
         let too_many = |ratio: f64| ratio > self.settings.error_ratio;
-        if in_a_row
-            || self
-                .window
-                .ratio(self.settings.min_requests, now)
-                .is_some_and(too_many)
-        {
-            self.eject(now, jitter);
+        if in_a_row || self.window.ratio(least, scene.now).is_some_and(too_many) {
+            self.before = usual;
+            self.eject(scene);
         }
     }
 
-    fn eject(&mut self, now: Instant, jitter: f64) {
+    /// Whether a row is the target's own. What fails for all targets at once and only for a moment is a pause of
+    /// this machine or of the network: ejecting them all would make seconds of it.
+    fn stands_alone(row: Row, scene: &Scene<'_>) -> bool {
+        scene.now.duration_since(row.failed) >= SURE || (scene.others)(row)
+    }
+
+    fn eject(&mut self, scene: &Scene<'_>) {
+        let now = scene.now;
         let healthy = self
             .back
             .take()
             .map_or(Duration::ZERO, |back| now.duration_since(back));
         let forgotten = (healthy.as_secs() / DECAY.as_secs()) as u32;
         self.ejections = self.ejections.saturating_sub(forgotten).saturating_add(1);
-        let rest = self.settings.first_rest.as_secs_f64() * f64::from(self.ejections) * jitter;
+        let rest =
+            self.settings.first_rest.as_secs_f64() * f64::from(self.ejections) * scene.jitter;
         let rest = Duration::try_from_secs_f64(rest)
             .unwrap_or(self.settings.max_rest)
             .min(self.settings.max_rest);
@@ -281,8 +372,8 @@ impl Breaker {
         self.trying = None;
         self.tried = Some(now);
         self.term = self.term.wrapping_add(1);
-        self.failures = 0;
-        self.cuts = 0;
+        self.failures = None;
+        self.cuts = None;
         self.window = Window::new(self.settings.window, now);
     }
 
@@ -293,7 +384,8 @@ impl Breaker {
     }
 
     /// A pause without a hint: twice as long as the one before, but once for all calls that met the same limit.
-    fn pause_longer(&mut self, rest: Duration, now: Instant, jitter: f64) {
+    fn pause_longer(&mut self, rest: Duration, scene: &Scene<'_>) {
+        let now = scene.now;
         if self.paused.is_some_and(|until| now < until) {
             return;
         }
@@ -301,8 +393,12 @@ impl Breaker {
             .saturating_mul(1 << self.pauses.min(6))
             .min(LONGEST_PAUSE.max(rest));
         self.pauses += 1;
-        self.pause(wait.min(LONGEST_HINT).mul_f64(jitter), now);
+        self.pause(wait.min(LONGEST_HINT).mul_f64(scene.jitter), now);
     }
+}
+
+fn longer(one: Option<Row>, other: Option<Row>) -> Option<Row> {
+    one.into_iter().chain(other).max_by_key(|row| row.length)
 }
 
 /// So many failures in a row chance alone brings once in a million, where that share of calls fails.

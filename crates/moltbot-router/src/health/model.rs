@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, Gate, Ticket, Trial};
+use super::breaker::{Breaker, Gate, Scene, Ticket, Trial};
 use super::{BreakerSettings, Fault};
 
 const SECOND: u64 = 1000;
@@ -21,7 +21,10 @@ struct Model {
     back: Option<u64>,
     ejections: u64,
     unhinted: u32,
-    in_a_row: [u32; 2],
+    /// Failures and cuts in a row, each with the time of the first.
+    in_a_row: [Vec<u64>; 2],
+    usual: Option<f64>,
+    limits: Vec<u64>,
     answered: Option<Instant>,
     /// When, and whether good; since `since`.
     outcomes: Vec<(u64, bool)>,
@@ -42,10 +45,39 @@ impl Model {
         !self.trial_out && self.tried.is_none_or(|tried| now >= tried + 5 * SECOND)
     }
 
-    fn sick(&self, now: u64) -> bool {
+    fn latest(&self, at: u64, now: u64) -> bool {
         let slot = |at: u64| (at - self.since) / SECOND;
-        let latest = |at: u64| slot(at) + 10 > slot(now);
-        let mut judged: Vec<_> = self.outcomes.iter().filter(|(at, _)| latest(*at)).collect();
+        slot(at) + 10 > slot(now)
+    }
+
+    /// How many calls of the last ten seconds were good, and how many were bad.
+    fn span(&self, now: u64) -> (usize, usize) {
+        let span = self.outcomes.iter().filter(|(at, _)| self.latest(*at, now));
+        let (good, bad): (Vec<&(u64, bool)>, Vec<_>) = span.partition(|(_, good)| *good);
+        (good.len(), bad.len())
+    }
+
+    /// What is usual, where there is a row of so many.
+    fn known(&self, row: usize, now: u64) -> Option<f64> {
+        let (good, bad) = self.span(now);
+        let (bad, calls) = (
+            bad.saturating_sub(row) as f64,
+            good as f64 + bad.saturating_sub(row) as f64,
+        );
+        let back = self.back.is_some_and(|back| now - back < 30 * SECOND);
+        match self.usual {
+            Some(before) if back => Some((bad + 20.0 * before) / (calls + 20.0)),
+            _ if calls >= 20.0 => Some(bad / calls),
+            _ => None,
+        }
+    }
+
+    fn sick(&self, others: bool, now: u64) -> bool {
+        let mut judged: Vec<_> = self
+            .outcomes
+            .iter()
+            .filter(|(at, _)| self.latest(*at, now))
+            .collect();
         if judged.len() < 20 {
             judged = self.outcomes.iter().rev().take(20).collect();
             if judged.len() < 20 || judged.iter().any(|(at, _)| now - at > 300 * SECOND) {
@@ -53,14 +85,40 @@ impl Model {
             }
         }
         let bad = judged.iter().filter(|(_, good)| !good).count();
-        let run = self.in_a_row[0].max(self.in_a_row[1]);
-        let span: Vec<_> = self.outcomes.iter().filter(|(at, _)| latest(*at)).collect();
-        let good = span.iter().filter(|(_, good)| *good).count();
-        let before = (span.len() - good).saturating_sub(run as usize);
+        let row = self.row();
         // By hand: 0.1 fails 6 in a row once in a million, 0.2 9 in a row, 0.4 16 in a row.
-        let chance = (before as f64 / (good + before).max(1) as f64).powi(run as i32);
-        let no_accident = good + before < 20 || chance <= 1.000_001e-6;
-        (run >= 5 && no_accident) || 2 * bad > judged.len()
+        let in_a_row = row.len() >= 5
+            && self.known(row.len(), now).is_none_or(|usual| {
+                usual.powi(row.len() as i32) <= 1.000_001e-6 && (others || now - row[0] >= SECOND)
+            });
+        in_a_row || 2 * bad > judged.len()
+    }
+
+    fn row(&self) -> &[u64] {
+        let [failures, cuts] = &self.in_a_row;
+        if failures.len() > cuts.len() {
+            failures
+        } else {
+            cuts
+        }
+    }
+
+    fn judge(&mut self, others: bool, now: u64) {
+        if self.sick(others, now) {
+            self.usual = self.known(self.row().len(), now);
+            self.eject(now);
+        }
+    }
+
+    /// Whether it answers ten calls to each for which its limits are reached.
+    fn bears_a_limit(&self, now: u64) -> bool {
+        let limits = self
+            .limits
+            .iter()
+            .filter(|at| self.latest(**at, now))
+            .count();
+        let (good, _) = self.span(now);
+        good >= 20 && good >= 10 * limits
     }
 
     fn eject(&mut self, now: u64) {
@@ -68,7 +126,8 @@ impl Model {
         self.ejections = self.ejections.saturating_sub(healthy / (30 * SECOND)) + 1;
         self.rest_until = Some(now + (5 * SECOND * self.ejections).min(300 * SECOND));
         (self.term, self.trial_out, self.tried) = (self.term + 1, false, Some(now));
-        (self.in_a_row, self.outcomes, self.since) = ([0; 2], Vec::new(), now);
+        (self.in_a_row, self.outcomes, self.since) = (Default::default(), Vec::new(), now);
+        self.limits.clear();
     }
 
     fn answered(&mut self, ticket: Ticket, now: u64) {
@@ -84,17 +143,22 @@ impl Model {
                 self.back
             };
         }
-        self.in_a_row[0] = 0;
+        self.in_a_row[0].clear();
         self.answered = self.answered.max(Some(ticket.begun));
         self.outcomes.push((now, true));
     }
 
-    fn failed(&mut self, ticket: Ticket, fault: Fault, now: u64) {
+    fn failed(&mut self, ticket: Ticket, fault: Fault, others: bool, now: u64) {
+        let unhinted = matches!(fault, Fault::Limited { hinted: false, .. });
+        if unhinted {
+            self.limits.push(now);
+        }
+        let borne = unhinted && self.bears_a_limit(now);
         let pause = match fault {
             Fault::Overloaded(rest) | Fault::Limited { rest, hinted: true } => {
                 Some(rest.as_millis() as u64)
             }
-            Fault::Limited { .. } if now >= self.pause_until => {
+            Fault::Limited { .. } if !borne && now >= self.pause_until => {
                 self.unhinted += 1;
                 Some((SECOND << (self.unhinted - 1).min(9)).min(60 * SECOND))
             }
@@ -114,25 +178,23 @@ impl Model {
             (Trial::No, Fault::Auth | Fault::Limited { .. }) => {}
             (Trial::No, _) => {
                 let late = self.answered.is_some_and(|latest| ticket.begun < latest);
-                self.in_a_row[0] += u32::from(fault == Fault::Failed && !late);
-                self.outcomes.push((now, false));
-                if self.sick(now) {
-                    self.eject(now);
+                if fault == Fault::Failed && !late {
+                    self.in_a_row[0].push(now);
                 }
+                self.outcomes.push((now, false));
+                self.judge(others, now);
             }
         }
     }
 
-    fn cut(&mut self, ticket: Ticket, now: u64) {
+    fn cut(&mut self, ticket: Ticket, others: bool, now: u64) {
         if ticket.term == self.term {
-            self.in_a_row[1] += 1;
+            self.in_a_row[1].push(now);
             if let Some(good) = self.outcomes.iter().rposition(|(_, good)| *good) {
                 self.outcomes.remove(good);
             }
             self.outcomes.push((now, false));
-            if self.sick(now) {
-                self.eject(now);
-            }
+            self.judge(others, now);
         }
     }
 }
@@ -144,8 +206,9 @@ enum Event {
     AskEarly,
     Answer(usize),
     Finish(usize),
-    Fail(usize, Fault),
-    Cut(usize),
+    /// Whether others answer meanwhile stands at the end.
+    Fail(usize, Fault, bool),
+    Cut(usize, bool),
     Cancel(usize),
 }
 
@@ -165,15 +228,22 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::AskEarly),
         3 => call().prop_map(Event::Answer),
         2 => call().prop_map(Event::Finish),
-        4 => (call(), fault).prop_map(|(call, fault)| Event::Fail(call, fault)),
-        1 => call().prop_map(Event::Cut),
+        4 => (call(), fault, any::<bool>()).prop_map(|(call, fault, others)| Event::Fail(call, fault, others)),
+        1 => (call(), any::<bool>()).prop_map(|(call, others)| Event::Cut(call, others)),
         1 => call().prop_map(Event::Cancel),
     ]
 }
 
 /// Mostly single events; at times an outage or a recovery, which chance alone seldom makes.
 fn story() -> impl Strategy<Value = Vec<Event>> {
-    let outage = [Event::Ask, Event::Fail(0, Fault::Failed)].repeat(5);
+    let outage = [Event::Ask, Event::Fail(0, Fault::Failed, true)].repeat(5);
+    let good_time = [Event::Ask, Event::Answer(0), Event::Finish(0)].repeat(25);
+    let bad_moment = [
+        Event::Ask,
+        Event::Fail(0, Fault::Failed, false),
+        Event::Pass(200),
+    ]
+    .repeat(8);
     let recovery = |rest| {
         vec![
             Event::Pass(rest),
@@ -185,6 +255,8 @@ fn story() -> impl Strategy<Value = Vec<Event>> {
     let chapter = prop_oneof![
         20 => event().prop_map(|event| vec![event]),
         1 => Just(outage),
+        1 => Just(good_time),
+        1 => Just(bad_moment),
         1 => (5_000..70_000_u64).prop_map(recovery),
     ];
     prop::collection::vec(chapter, 1..200).prop_map(|chapters| chapters.concat())
@@ -231,17 +303,17 @@ proptest! {
                 }
                 Event::Finish(call) => if let Some(ticket) = take(&mut streams, call) {
                     if ticket.term == model.term {
-                        model.in_a_row[1] = 0;
+                        model.in_a_row[1].clear();
                     }
                     breaker.finished(ticket);
                 }
-                Event::Fail(call, fault) => if let Some(ticket) = take(&mut asked, call) {
-                    model.failed(ticket, fault, now);
-                    breaker.failed(ticket, fault, at, 1.0);
+                Event::Fail(call, fault, others) => if let Some(ticket) = take(&mut asked, call) {
+                    model.failed(ticket, fault, others, now);
+                    breaker.failed(ticket, fault, &Scene { now: at, jitter: 1.0, others: &|_| others });
                 }
-                Event::Cut(call) => if let Some(ticket) = take(&mut streams, call) {
-                    model.cut(ticket, now);
-                    breaker.cut(ticket, at, 1.0);
+                Event::Cut(call, others) => if let Some(ticket) = take(&mut streams, call) {
+                    model.cut(ticket, others, now);
+                    breaker.cut(ticket, &Scene { now: at, jitter: 1.0, others: &|_| others });
                 }
                 Event::Cancel(call) => if let Some(ticket) = take(&mut asked, call) {
                     if ticket.term == model.term && ticket.trial != Trial::No {

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 
 use super::BreakerSettings;
 use super::admission::{Admission, Reason, Refusal};
-use super::breaker::{Breaker, Gate, Ticket, Trial};
+use super::breaker::{Breaker, Gate, Row, Scene, Ticket, Trial};
 use super::clock::{Clock, Tagged};
 use super::credential::CredentialHealth;
 use super::fault::Fault;
 use super::latency::{PeakEwma, fade};
+use super::peers::Peers;
 
 /// What `least_latency` believes of a target that was never asked, in seconds.
 const START: f64 = 1.0;
@@ -100,6 +101,8 @@ pub struct TargetHealth {
     gate: Tagged,
     term: AtomicU32,
     back: AtomicU64,
+    answered: AtomicU64,
+    well: AtomicU64,
     /// The bits of an `f64` in seconds, and when it was written; torn reads are off by one sample.
     cost: AtomicU64,
     cost_at: AtomicU64,
@@ -133,6 +136,8 @@ impl TargetHealth {
             gate: Tagged::default(),
             term: AtomicU32::new(0),
             back: AtomicU64::new(NEVER),
+            answered: AtomicU64::new(NEVER),
+            well: AtomicU64::new(0),
             cost: AtomicU64::new(START.to_bits()),
             cost_at: AtomicU64::new(clock.micros(now)),
         }
@@ -233,7 +238,7 @@ impl TargetHealth {
         }
     }
 
-    pub(super) fn failed(&self, ticket: Ticket, fault: Fault, now: Instant) {
+    pub(super) fn failed(&self, ticket: Ticket, fault: Fault, peers: &Peers, now: Instant) {
         let penalty = match fault {
             Fault::Overloaded(rest) | Fault::Limited { rest, .. } => rest.min(LONGEST_PENALTY),
             _ => PENALTY,
@@ -243,17 +248,43 @@ impl TargetHealth {
             Fault::Money(reset) => self.credential.exhaust(reset, now),
             _ => {}
         }
+        self.blame(penalty, peers, now, |breaker, scene| {
+            breaker.failed(ticket, fault, scene);
+        });
+    }
+
+    pub(super) fn cut(&self, ticket: Ticket, peers: &Peers, now: Instant) {
+        self.blame(PENALTY, peers, now, |breaker, scene| {
+            breaker.cut(ticket, scene)
+        });
+    }
+
+    fn blame(
+        &self,
+        penalty: Duration,
+        peers: &Peers,
+        now: Instant,
+        verdict: impl FnOnce(&mut Breaker, &Scene<'_>),
+    ) {
+        let others = |row| peers.are_well(self, row);
+        let scene = Scene {
+            now,
+            jitter: jitter(),
+            others: &others,
+        };
         self.learn(|learnt| {
-            learnt.breaker.failed(ticket, fault, now, jitter());
+            verdict(&mut learnt.breaker, &scene);
             learnt.cost.sample(penalty, now);
         });
     }
 
-    pub(super) fn cut(&self, ticket: Ticket, now: Instant) {
-        self.learn(|learnt| {
-            learnt.breaker.cut(ticket, now, jitter());
-            learnt.cost.sample(PENALTY, now);
-        });
+    /// Whether it answers while another target has this row: it answered a call that began since the row did, and was
+    /// out of a row of its own when the other's last call began.
+    pub(super) fn is_well(&self, row: Row) -> bool {
+        let answered = self.answered.load(Ordering::Acquire);
+        answered != NEVER
+            && answered >= self.clock.micros(row.early)
+            && self.well.load(Ordering::Acquire) <= self.clock.micros(row.last)
     }
 
     /// When it was last tried or put to rest.
@@ -277,6 +308,16 @@ impl TargetHealth {
             .back()
             .map_or(NEVER, |back| self.clock.micros(back));
         self.back.store(back, Ordering::Release);
+        let answered = learnt
+            .breaker
+            .latest_answered()
+            .map_or(NEVER, |answered| self.clock.micros(answered));
+        self.answered.store(answered, Ordering::Release);
+        let well = learnt
+            .breaker
+            .well()
+            .map_or(0, |well| self.clock.micros(well));
+        self.well.store(well, Ordering::Release);
         self.term.store(learnt.breaker.term(), Ordering::Release);
         self.cost
             .store(learnt.cost.seconds.to_bits(), Ordering::Relaxed);

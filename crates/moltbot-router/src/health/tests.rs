@@ -47,6 +47,11 @@ fn fails(target: &Arc<TargetHealth>, error: &CallError) {
     target.admit().unwrap().failed(error);
 }
 
+/// Fails a call that is judged beside the peers.
+fn fails_among(peers: &Peers, target: &Arc<TargetHealth>) {
+    target.admit().unwrap().among(peers).failed(&down());
+}
+
 fn answers(target: &Arc<TargetHealth>) {
     let mut admission = target.admit().unwrap();
     admission.answered();

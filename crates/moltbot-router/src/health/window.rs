@@ -8,6 +8,8 @@ use tokio::time::Instant;
 const BUCKETS: u32 = 10;
 /// Quiet targets are judged by outcomes no older than this.
 const QUIET: Duration = Duration::from_secs(300);
+/// Of a target that answers, one refusal for its limits to so many answers is borne.
+const ANSWERS_TO_A_LIMIT: u32 = 10;
 /// Most outcomes kept for quiet targets.
 const RECENT: usize = 64;
 
@@ -27,6 +29,8 @@ pub(super) struct Window {
 struct Counts {
     good: u32,
     bad: u32,
+    /// Refusals for limits, for which no hint came; neither good nor bad.
+    limited: u32,
 }
 
 impl Window {
@@ -92,15 +96,35 @@ impl Window {
         Some(recent.filter(|(_, good)| !good).count() as f64 / least as f64)
     }
 
-    /// The share of bad calls of the span before its latest `run` bad ones; 0 where those are fewer than `least`.
-    pub(super) fn usual(&mut self, run: u32, least: u32, now: Instant) -> f64 {
+    /// The share of bad calls of the span before its latest `run` bad ones, to which the share `before` the span
+    /// is added as if `least` calls had shown it. `None` where nothing is known before the span and the span's calls
+    /// are fewer than `least`.
+    pub(super) fn usual(
+        &mut self,
+        run: u32,
+        least: u32,
+        before: Option<f64>,
+        now: Instant,
+    ) -> Option<f64> {
         self.advance(now);
         let (good, bad) = self.sums();
-        let before = bad.saturating_sub(run);
-        if good + before < least.max(1) {
-            return 0.0;
+        let bad = bad.saturating_sub(run);
+        let calls = f64::from(good + bad);
+        let least = f64::from(least.max(1));
+        match before {
+            Some(before) => Some((f64::from(bad) + before * least) / (calls + least)),
+            None => (calls >= least).then(|| f64::from(bad) / calls),
         }
-        f64::from(before) / f64::from(good + before)
+    }
+
+    /// Notes a refusal for limits that no hint came with, and tells whether it may be borne: where the span has at
+    /// least `least` answers, and ten to each such refusal.
+    pub(super) fn limited(&mut self, least: u32, now: Instant) -> bool {
+        self.advance(now);
+        self.buckets[index(self.newest)].limited += 1;
+        let limited: u32 = self.buckets.iter().map(|counts| counts.limited).sum();
+        let (good, _) = self.sums();
+        good >= least.max(1) && limited.saturating_mul(ANSWERS_TO_A_LIMIT) <= good
     }
 
     fn sums(&self) -> (u32, u32) {

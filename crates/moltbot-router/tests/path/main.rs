@@ -218,3 +218,23 @@ async fn faults_of_every_seventh_call_everywhere_are_not_felt() {
     assert!(lost.len() <= 10, "{} lost: {:?}", lost.len(), lost[0]);
     assert!(asked <= 12_500, "{asked} attempts");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_all_targets_share_is_over_when_it_ends() {
+    const PAUSE: Duration = Duration::from_millis(600);
+    let targets = ["a", "b", "c"].map(target);
+    let house = path([&targets[0], &targets[1], &targets[2]]);
+    let begun = Instant::now() + Duration::from_secs(2);
+    for target in &targets {
+        target.by(
+            move |_| match Instant::now().checked_duration_since(begun) {
+                Some(since) if since < PAUSE => Act::HangsFor(300),
+                _ => Act::SaysAfter(2),
+            },
+        );
+    }
+    let answers = house.asks(3_000, 2).await;
+    let felt = PAUSE + Duration::from_millis(300);
+    let last = answers.iter().rposition(Result::is_err).unwrap_or(0);
+    assert!(last as u128 * 2 < 2_000 + felt.as_millis(), "call {last}");
+}

@@ -41,6 +41,8 @@ pub(crate) enum Act {
     Refuses,
     /// Says nothing.
     Hangs,
+    /// Keeps the call waiting for so many milliseconds, as one whose answer does not come in time.
+    HangsFor(u64),
     /// Begins a stream and breaks it off.
     Cuts,
 }
@@ -130,6 +132,10 @@ impl Next for Target {
                 Err(CallError::new(Kind::UpstreamAuth, "status 401").retry(Retry::Elsewhere))
             }
             Act::Hangs => std::future::pending().await,
+            Act::HangsFor(millis) => {
+                sleep(Duration::from_millis(millis)).await;
+                Err(CallError::new(Kind::Timeout, "no answer").retry(Retry::Anywhere))
+            }
             Act::Cuts => Ok(Reply::stream(
                 &OPENAI,
                 stream::iter([

@@ -25,6 +25,72 @@ async fn a_target_that_fails_now_and_then_needs_a_longer_row() {
     assert!(!is_up(&target));
 }
 
+/// Two targets of a model that both answered for a while.
+async fn peers() -> (Peers, [Arc<TargetHealth>; 2]) {
+    let health = Health::default();
+    let targets = ["http://a", "http://b"].map(|address| health.target(&at(address, None)));
+    for target in &targets {
+        (0..50).for_each(|_| answers(target));
+    }
+    pass(0.1).await;
+    (targets.iter().cloned().collect(), targets)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_counts_at_once_when_another_target_answers_meanwhile() {
+    let (peers, [a, b]) = peers().await;
+    for _ in 0..5 {
+        assert!(is_up(&a));
+        fails_among(&peers, &a);
+        pass(0.001).await;
+        answers(&b);
+    }
+    assert!(!is_up(&a) && is_up(&b));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_all_targets_have_counts_after_a_second() {
+    let (peers, [a, b]) = peers().await;
+    for _ in 0..20 {
+        fails_among(&peers, &a);
+        fails_among(&peers, &b);
+        pass(0.045).await;
+    }
+    assert!(is_up(&a) && is_up(&b));
+    pass(0.1).await;
+    fails_among(&peers, &a);
+    assert!(!is_up(&a) && is_up(&b));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_failed_in_a_pause_of_all_are_no_row_of_one_when_it_is_over() {
+    let (peers, [a, b]) = peers().await;
+    let mut late: Vec<_> = (0..10).map(|_| a.admit().unwrap().among(&peers)).collect();
+    (0..10).for_each(|_| fails_among(&peers, &b));
+    pass(0.3).await;
+    answers(&b);
+    for call in &mut late {
+        call.failed(&error(Kind::Timeout, Retry::Anywhere));
+    }
+    assert!(is_up(&a));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_comes_back_is_known_to_fail_now_and_then() {
+    let target = target();
+    for _ in 0..20 {
+        (0..4).for_each(|_| answers(&target));
+        fails(&target, &down());
+    }
+    eject(&target);
+    rested(&target).await;
+    answers(&target);
+    (0..8).for_each(|_| fails(&target, &down()));
+    assert!(is_up(&target));
+    fails(&target, &down());
+    assert!(!is_up(&target));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_breaks_the_row() {
     let target = target();

@@ -35,6 +35,24 @@ async fn fm_19_without_a_hint_the_pause_doubles_up_to_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_without_a_hint_among_many_answers_is_borne() {
+    let target = target();
+    (0..40).for_each(|_| answers(&target));
+    (0..4).for_each(|_| fails(&target, &unhinted()));
+    assert!(is_up(&target));
+    fails(&target, &unhinted());
+    assert_about(rest(&target), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_is_kept_however_many_answers_there_were() {
+    let target = target();
+    (0..400).for_each(|_| answers(&target));
+    fails(&target, &hinted(7));
+    assert_eq!(rest(&target), 7.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_met_the_same_limit_lengthen_the_pause_once() {
     let target = target();
     let calls: Vec<_> = (0..50).map(|_| target.admit().unwrap()).collect();
