@@ -8,6 +8,7 @@ mod line;
 mod log;
 mod logfile;
 mod metrics;
+pub mod monitor;
 mod names;
 mod query;
 mod record;

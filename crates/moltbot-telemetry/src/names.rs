@@ -16,6 +16,8 @@ pub(crate) const RELOADS: &str = "moltbot_config_reload_total";
 pub(crate) const INFLIGHT: &str = "moltbot_inflight_requests";
 pub(crate) const BUILD: &str = "moltbot_build_info";
 pub(crate) const LOST_LINES: &str = "moltbot_log_lines_dropped_total";
+pub(crate) const CREDENTIAL_UP: &str = "moltbot_credential_up";
+pub(crate) const ARCHIVE_FAILURES: &str = "moltbot_archive_failures_total";
 pub(crate) const PANICS: &str = "moltbot_panics_total";
 
 /// Statuses whose counters are kept; others are looked up by their labels.
