@@ -15,6 +15,7 @@ mod install;
 mod instance;
 mod logs;
 mod model_server;
+mod monitor;
 mod network;
 mod oauth;
 mod reload;

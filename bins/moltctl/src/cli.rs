@@ -104,6 +104,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  moltctl logs --level error --since 1h\n  moltctl logs --model code-generator --follow"
     )]
     Logs(Logs),
+    /// Write what a monitoring stack needs to watch this home
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl monitor init ./monitoring"
+    )]
+    Monitor(Monitor),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  moltctl completions bash > /etc/bash_completion.d/moltctl")]
     Completions {
@@ -268,6 +274,16 @@ pub(crate) enum Model {
         /// The model that answers; the model itself takes the switch back
         #[arg(long, value_name = "OTHER")]
         to: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Monitor {
+    /// Write Prometheus configuration, alert rules and Grafana dashboards; what exists stays
+    #[command(after_help = "Example:\n  moltctl monitor init ./monitoring")]
+    Init {
+        /// The folder
+        dir: PathBuf,
     },
 }
 

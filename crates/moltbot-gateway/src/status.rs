@@ -62,15 +62,18 @@ fn status(route: &Route, problem: Option<&str>) -> ModelStatus {
     }
 }
 
-/// Sets `moltbot_target_up` of every target.
+/// Sets `moltbot_target_up` of every target and `moltbot_credential_up` of every model.
 pub(crate) fn publish(snapshot: &Snapshot, rt: &Runtime) {
     let now = Instant::now();
+    let mut credentials = Vec::new();
     for route in snapshot.own_routes() {
         let credential = snapshot.credential(route.name().as_str());
         let is_dead = credential.is_some_and(|credential| credential.problem().is_some());
+        credentials.push((route.name().clone(), !is_dead));
         for target in route.targets() {
             let up = !is_dead && target.health.snapshot(now).state == State::Up;
             rt.calls.metrics().target_up(route.name(), &target.id, up);
         }
     }
+    rt.calls.metrics().credentials_up(credentials);
 }

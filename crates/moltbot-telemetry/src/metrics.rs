@@ -62,7 +62,10 @@ pub struct Metrics {
     reloads: [Counter; 3],
     lost_lines: Counter,
     panics: Counter,
+    archive_failures: Counter,
     hears_panics: AtomicBool,
+    /// Models of the configuration in force, and whether their credential works.
+    credentials: ArcSwap<Vec<(ModelName, bool)>>,
     table: ArcSwap<Table>,
     /// Held while the table is replaced.
     changing: Mutex<()>,
@@ -134,6 +137,8 @@ impl Metrics {
                 .map(|reload| counter(&recorder, names::RELOADS, &[("result", reload.word())])),
             lost_lines: counter(&recorder, names::LOST_LINES, &[]),
             panics: counter(&recorder, names::PANICS, &[]),
+            archive_failures: counter(&recorder, names::ARCHIVE_FAILURES, &[]),
+            credentials: ArcSwap::default(),
             hears_panics: AtomicBool::new(false),
             table: ArcSwap::default(),
             changing: Mutex::new(()),
@@ -166,6 +171,16 @@ impl Metrics {
     /// A target is up, or rests. One that was declared is up until something else is said.
     pub fn target_up(&self, model: &ModelName, target: &TargetId, up: bool) {
         self.called(model, target).up.store(up, Ordering::Relaxed);
+    }
+
+    /// Whether the credential of each model works; models that are not named any more are left out.
+    pub fn credentials_up(&self, credentials: Vec<(ModelName, bool)>) {
+        self.credentials.store(Arc::new(credentials));
+    }
+
+    /// A day's log did not reach the object store.
+    pub fn archive_failed(&self) {
+        self.archive_failures.increment(1);
     }
 
     /// The configuration was loaded again.
@@ -201,6 +216,7 @@ impl Metrics {
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
         let mut text = self.handle.render();
         self.render_targets(&mut text);
+        self.render_credentials(&mut text);
         text
     }
 
@@ -216,6 +232,16 @@ impl Metrics {
                     names::sample(text, names::TARGET_UP, &labels, up);
                 }
             }
+        }
+        text.push('\n');
+    }
+
+    fn render_credentials(&self, text: &mut String) {
+        let about = "Whether the credential of a model works (1) or is dead or missing (0).";
+        names::head(text, names::CREDENTIAL_UP, about);
+        for (model, up) in self.credentials.load().iter() {
+            let labels = [("model", model.as_str())];
+            names::sample(text, names::CREDENTIAL_UP, &labels, u64::from(*up));
         }
         text.push('\n');
     }

@@ -45,7 +45,7 @@ enum Form {
     Histogram,
 }
 
-const ABOUT: [(&str, Form, &str); 12] = [
+const ABOUT: [(&str, Form, &str); 13] = [
     (
         REQUESTS,
         Form::Counter,
@@ -86,6 +86,11 @@ const ABOUT: [(&str, Form, &str); 12] = [
         "Log lines lost because the buffer or the disk was full.",
     ),
     (PANICS, Form::Counter, "Panics that were caught."),
+    (
+        ARCHIVE_FAILURES,
+        Form::Counter,
+        "Tries to archive a day's log that failed.",
+    ),
 ];
 
 /// Tells `recorder` what each metric means.

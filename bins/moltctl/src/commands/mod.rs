@@ -7,6 +7,7 @@ mod drill;
 mod init;
 mod logs;
 mod model;
+mod monitor;
 mod shell;
 mod status;
 mod top;
@@ -67,6 +68,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(command) => config::run(&context, command).await,
         Command::Auth(command) => auth::run(&context, command).await,
         Command::Model(command) => model::run(&context, command).await,
+        Command::Monitor(command) => monitor::run(&context, &command).await,
         Command::Logs(logs) => logs::run(&context, &logs),
         Command::Completions { .. } | Command::Man => Ok(()),
     }
