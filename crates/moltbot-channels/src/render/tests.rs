@@ -324,6 +324,8 @@ fn measured(dialect: usize, format: Format, piece: &Chunk) -> usize {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn every_piece_fits_and_nothing_is_lost(text in markdown(), limit in 200_usize..400) {
         for (_, format) in FORMATS {
