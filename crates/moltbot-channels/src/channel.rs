@@ -31,6 +31,11 @@ pub trait Channel: Send + Sync + 'static {
         false
     }
 
+    /// Whether answers are the responses of posts, or are fetched: then nothing is sent.
+    fn answers_in_response(&self) -> bool {
+        false
+    }
+
     /// Verifies a post over its raw bytes, then its age, then reads it.
     ///
     /// # Errors

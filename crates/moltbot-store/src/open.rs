@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Result, StoreError};
-use crate::{Counters, Experiments, Keys, Kv, Ledger};
-use crate::{counters, experiments, keys, kv, ledger};
+use crate::{Counters, Experiments, Inbox, Keys, Kv, Ledger, Outbox, Sessions};
+use crate::{chats, counters, experiments, keys, kv, ledger};
 
 /// Where things are remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,12 @@ pub struct Store {
     pub kv: Arc<dyn Kv>,
     /// Comparisons of models.
     pub experiments: Arc<dyn Experiments>,
+    /// What people said to bots.
+    pub inbox: Arc<dyn Inbox>,
+    /// What leaves for chat platforms.
+    pub outbox: Arc<dyn Outbox>,
+    /// Conversations.
+    pub sessions: Arc<dyn Sessions>,
     #[cfg(feature = "sqlite")]
     file: Option<Arc<Open>>,
 }
@@ -96,7 +102,11 @@ impl Store {
 
     /// A store that ends with the process.
     pub fn memory() -> Self {
+        let chats = Arc::new(chats::Memory::default());
         Self {
+            inbox: Arc::clone(&chats) as _,
+            outbox: Arc::clone(&chats) as _,
+            sessions: chats,
             keys: Arc::new(keys::Memory::default()),
             ledger: Arc::new(ledger::Memory::default()),
             counters: Arc::new(counters::Memory::default()),
@@ -116,7 +126,11 @@ impl Store {
             Arc::clone(&sqlite),
             stop.clone(),
         ));
+        let chats = Arc::new(chats::Sqlite(Arc::clone(&sqlite)));
         Ok(Self {
+            inbox: Arc::clone(&chats) as _,
+            outbox: Arc::clone(&chats) as _,
+            sessions: chats,
             keys: Arc::new(keys::Sqlite(Arc::clone(&sqlite))),
             ledger: Arc::new(ledger::Sqlite(Arc::clone(&sqlite))),
             counters: Arc::new(counters::Sqlite(Arc::clone(&sqlite))),

@@ -118,6 +118,10 @@ impl Channel for Webhook {
         true
     }
 
+    fn answers_in_response(&self) -> bool {
+        self.settings.reply_url.is_none()
+    }
+
     fn receive(&self, request: &Request<Bytes>, now: SystemTime) -> Result<Received, Refused> {
         let header = |name| {
             let value = request.headers().get(name);

@@ -4,9 +4,12 @@
 
 pub mod counters;
 pub mod experiments;
+pub mod inbox;
 pub mod keys;
 pub mod kv;
 pub mod ledger;
+pub mod outbox;
+pub mod sessions;
 
 /// Makes one `#[tokio::test]` of each case, each with a store of its own from the expression given.
 #[macro_export]
@@ -22,6 +25,12 @@ macro_rules! contract {
             kv: values_are_of_their_workspace_and_skill, a_large_value_is_refused;
             experiments: a_name_is_taken_once_in_a_workspace, rows_come_back_in_order_and_count_once,
                 the_last_judgement_counts, a_request_leads_to_its_experiment;
+            inbox: a_message_is_kept_once_in_its_channel, what_was_ended_as_it_came_is_opened_by_a_later_event,
+                a_message_ends_once_with_all_that_comes_of_it, what_waits_is_never_forgotten;
+            outbox: sendings_keep_their_order_and_their_keys, a_closed_row_is_not_tried_again,
+                only_what_did_not_arrive_is_resent, a_row_is_of_its_workspace, a_text_that_grew_is_prepared_anew;
+            sessions: the_last_exchanges_are_told_in_order, a_conversation_ends_without_messages,
+                a_cleared_conversation_keeps_its_model;
         }
     };
     (@cases $store:expr; $($role:ident: $($case:ident),+;)+) => {

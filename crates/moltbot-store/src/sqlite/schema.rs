@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "experiments",
         include_str!("../../migrations/0005_experiments.sql"),
     ),
+    (6, "chats", include_str!("../../migrations/0006_chats.sql")),
 ];
 
 /// The newest version.
