@@ -10,6 +10,7 @@ mod drill;
 mod listener;
 mod models;
 mod probe;
+mod seen;
 mod status;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use moltbot_config::{File, Home};
+use moltbot_types::Workspace;
 use moltbot_types::admin::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -136,6 +138,7 @@ impl Admin {
         };
         let parts: Vec<&str> = path.split('/').collect();
         let query = Query::of(request);
+        let scope = query.workspace();
         match (request.method().as_str(), parts.as_slice()) {
             ("GET", ["status"]) => self.status(),
             ("POST", ["reload"]) => self.reload().await,
@@ -149,21 +152,22 @@ impl Admin {
                 self.config_set(&decode(key), body(request)?).await
             }
             ("DELETE", ["config", "values", key]) => self.config_unset(&decode(key)).await,
-            ("GET", ["auth"]) => self.auth_list(),
-            ("POST", ["auth", "check"]) => self.auth_check(body(request)?).await,
+            ("GET", ["auth"]) => self.auth_list(&scope),
+            ("POST", ["auth", "check"]) => self.auth_check(&scope, body(request)?).await,
             ("PUT", ["auth", "entries", name]) => {
-                self.auth_set(&decode(name), body(request)?).await
+                self.auth_set(&scope, &decode(name), body(request)?).await
             }
-            ("DELETE", ["auth", "entries", name]) => self.auth_remove(&decode(name)).await,
-            ("GET", ["models"]) => self.models(),
-            ("POST", ["models"]) => self.model_add(body(request)?).await,
-            ("GET", ["models", name]) => self.model(&decode(name)),
-            ("DELETE", ["models", name]) => self.model_remove(&decode(name)).await,
-            ("POST", ["models", name, "test"]) => self.model_test(&decode(name)).await,
+            ("DELETE", ["auth", "entries", name]) => self.auth_remove(&scope, &decode(name)).await,
+            ("GET", ["models"]) => self.models(&scope),
+            ("POST", ["models"]) => self.model_add(&scope, body(request)?).await,
+            ("GET", ["models", name]) => self.model(&scope, &decode(name)),
+            ("DELETE", ["models", name]) => self.model_remove(&scope, &decode(name)).await,
+            ("POST", ["models", name, "test"]) => self.model_test(&scope, &decode(name)).await,
             ("POST", ["models", name, "switch"]) => {
-                self.model_switch(&decode(name), body(request)?).await
+                self.model_switch(&scope, &decode(name), body(request)?)
+                    .await
             }
-            ("POST", ["drill"]) => self.drill(body(request)?).await,
+            ("POST", ["drill"]) => self.drill(&scope, body(request)?).await,
             ("GET", ["log-level"]) => self.log_level(),
             ("PUT", ["log-level"]) => self.set_log_level(body(request)?),
             (method, _) => Err(Refusal::missing(format!(
@@ -184,9 +188,18 @@ impl<'a> Query<'a> {
 
     /// Whether a flag is set: `?file` or `?file=1`.
     fn has(&self, name: &str) -> bool {
-        self.0
-            .split('&')
-            .any(|pair| pair.split('=').next() == Some(name))
+        self.pairs().any(|(key, _)| key == name)
+    }
+
+    /// The workspace that the request is for: `?workspace=NAME`, else `default`. What it names need not exist.
+    fn workspace(&self) -> Workspace {
+        let named = self.pairs().find(|(key, _)| *key == "workspace");
+        named.map_or_else(Workspace::default, |(_, name)| decode(name).into())
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let pairs = self.0.split('&');
+        pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
     }
 }
 
