@@ -93,6 +93,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl auth check primary-model"
     )]
     Auth(Auth),
+    /// Make, list, revoke and replace the keys of callers
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl key create --name ops --expires 90d"
+    )]
+    Key(Key),
     /// Take a part away, measure what callers felt, and put it back
     #[command(
         subcommand,
@@ -284,6 +290,46 @@ pub(crate) enum Monitor {
     Init {
         /// The folder
         dir: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Key {
+    /// Make a key; its text is shown this once
+    #[command(
+        after_help = "Examples:\n  moltctl key create --name ops --role operator\n  moltctl key create --expires 90d --models 'local-*' --output json"
+    )]
+    Create {
+        /// A name to tell it from others; policies call it by that
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// viewer, user, operator or admin
+        #[arg(long, value_name = "ROLE", default_value = "user")]
+        role: String,
+        /// How long it is good, such as 90d [default: until it is revoked]
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+        /// A model that it may use, * for any text; may be given again [default: all that the policy allows]
+        #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+        models: Vec<String>,
+    },
+    /// List keys, without their texts
+    #[command(after_help = "Example:\n  moltctl key list --output json")]
+    List,
+    /// Refuse a key from now on
+    #[command(after_help = "Example:\n  moltctl key revoke key_3f9a0c21b7de")]
+    Revoke {
+        /// Its id, as `key list` shows it
+        id: String,
+    },
+    /// Make a key in the place of another, which stays good for a while
+    #[command(after_help = "Example:\n  moltctl key rotate key_3f9a0c21b7de --overlap 1h")]
+    Rotate {
+        /// Its id, as `key list` shows it
+        id: String,
+        /// How long the old one stays good
+        #[arg(long, value_name = "TIME", default_value = "1h")]
+        overlap: String,
     },
 }
 

@@ -59,8 +59,8 @@ pub(crate) fn rows<const N: usize>(
 /// A state in its colour.
 pub(crate) fn state(text: &str) -> String {
     let style = match text {
-        "up" | "running" | "applied" | "unchanged" | "ok" => GOOD,
-        "degraded" | "resting" | "held" | "warn" => WARN,
+        "up" | "running" | "applied" | "unchanged" | "ok" | "active" => GOOD,
+        "degraded" | "resting" | "held" | "warn" | "overlap" => WARN,
         _ => BAD,
     };
     format!("{style}{text}{style:#}")

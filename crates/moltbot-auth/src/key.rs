@@ -6,14 +6,15 @@ use std::sync::Arc;
 use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use moltbot_types::Caller;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::error::AuthError;
 
 /// What every key made here begins with.
-const PREFIX: &str = "mb_";
+pub(crate) const PREFIX: &str = "mb_";
+/// Characters of the id within a key.
+const ID: usize = 12;
 /// Random bytes of a key made here.
 const STRENGTH: usize = 32;
 /// Fewest characters of a key that was made elsewhere.
@@ -26,15 +27,18 @@ pub(crate) const LONGEST: usize = 512;
 pub struct CallerKey(SecretString);
 
 impl CallerKey {
-    /// A new key: `mb_` and 256 random bits.
+    /// A new key: `mb_`, an id that may be shown, and 256 random bits.
     ///
     /// # Errors
     /// The system gives no random bytes.
     pub fn generate() -> Result<Self, AuthError> {
+        let mut id = [0; ID / 2];
         let mut bytes = Zeroizing::new([0; STRENGTH]);
-        rand::fill(&mut *bytes).map_err(|_| AuthError::Random)?;
+        let random = rand::fill(&mut id).and_then(|()| rand::fill(&mut *bytes));
+        random.map_err(|_| AuthError::Random)?;
         let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
-        Ok(Self(SecretString::from(format!("{PREFIX}{}", *text))))
+        let text = format!("{PREFIX}{}_{}", hex::encode(id), *text);
+        Ok(Self(SecretString::from(text)))
     }
 
     /// A key that stands in a file, without blanks at its ends.
@@ -61,16 +65,44 @@ impl CallerKey {
 
     /// Names the key in lists and log lines. Always the same for one key, and no help to guess it.
     pub fn id(&self) -> Arc<str> {
-        let mut hash = digest::Context::new(&digest::SHA256);
-        hash.update(b"moltbot key id\0");
-        hash.update(self.expose().as_bytes());
-        format!("key_{}", hex::encode(&hash.finish().as_ref()[..4])).into()
+        id(self.expose().as_bytes()).as_str().into()
     }
 }
 
 impl fmt::Debug for CallerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CallerKey([redacted])")
+    }
+}
+
+/// The id of whatever is shown as a key: the one that stands in a key made here, or one that is made of any other
+/// text.
+pub(crate) fn id(shown: &[u8]) -> Id {
+    let within = shown.strip_prefix(PREFIX.as_bytes());
+    let within = within.and_then(|rest| rest.split_at_checked(ID));
+    let is_hex = |id: &[u8]| id.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let mut text = *b"key_000000000000";
+    match within {
+        Some((id, [b'_', ..])) if is_hex(id) => text[4..].copy_from_slice(id),
+        _ => {
+            let mut hash = digest::Context::new(&digest::SHA256);
+            hash.update(b"moltbot key id\0");
+            hash.update(shown);
+            let id = hex::encode(&hash.finish().as_ref()[..ID / 2]);
+            text[4..].copy_from_slice(id.as_bytes());
+        }
+    }
+    Id(text)
+}
+
+/// An id before it is known to be somebody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Id([u8; 4 + ID]);
+
+impl Id {
+    pub(crate) fn as_str(&self) -> &str {
+        // Invariant: hexadecimal digits alone.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -84,22 +116,27 @@ impl Pepper {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// A new pepper, for keys that are not stored.
+    /// The bytes of a new pepper, to be kept where nobody else reads.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn generate() -> Result<Zeroizing<[u8; 32]>, AuthError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        rand::fill(&mut *bytes).map_err(|_| AuthError::Random)?;
+        Ok(bytes)
+    }
+
+    /// A new pepper, for digests that are not kept.
     ///
     /// # Errors
     /// The system gives no random bytes.
     pub fn random() -> Result<Self, AuthError> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        rand::fill(&mut *bytes).map_err(|_| AuthError::Random)?;
-        Ok(Self::new(&bytes))
+        Ok(Self::new(&*Self::generate()?))
     }
 
-    /// The stored form of `key`, which makes whoever shows it `caller`.
-    pub fn store(&self, key: &CallerKey, caller: Caller) -> StoredKey {
-        StoredKey {
-            digest: self.digest(key.expose().as_bytes()),
-            caller,
-        }
+    /// What a store keeps of `key`.
+    pub fn digest_of(&self, key: &CallerKey) -> [u8; 32] {
+        self.digest(key.expose().as_bytes())
     }
 
     pub(crate) fn digest(&self, shown: &[u8]) -> [u8; 32] {
@@ -120,23 +157,6 @@ impl fmt::Debug for Pepper {
     }
 }
 
-/// A key as it is stored.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StoredKey {
-    /// HMAC-SHA-256 of the key's text with the pepper.
-    pub digest: [u8; 32],
-    /// Who shows it.
-    pub caller: Caller,
-}
-
-impl fmt::Debug for StoredKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredKey")
-            .field("caller", &self.caller)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,17 +169,24 @@ mod tests {
         );
         assert_ne!(a.expose(), b.expose());
         assert_ne!(a.id(), b.id());
-        let random = a.expose().strip_prefix("mb_").unwrap();
+        let (id, random) = a.expose()[3..].split_once('_').unwrap();
+        assert_eq!(a.id().strip_prefix("key_"), Some(id));
         assert_eq!(URL_SAFE_NO_PAD.decode(random).unwrap().len(), 32);
     }
 
     #[test]
-    fn neither_debug_nor_id_nor_stored_form_shows_the_key() {
+    fn an_id_tells_nothing_of_a_key_that_has_none() {
+        let key = CallerKey::parse(&"mb_canary0123456789abcdef".into()).unwrap();
+        assert!(!key.id().contains("canary") && !key.id().contains("0123456789"));
+        assert_eq!(key.id().len(), 16);
+    }
+
+    #[test]
+    fn neither_debug_nor_id_shows_the_key() {
         let text = "mb_canary0123456789";
         let key = CallerKey::parse(&text.into()).unwrap();
         let pepper = Pepper::random().unwrap();
-        let stored = pepper.store(&key, Caller::anonymous());
-        let shown = format!("{key:?} {pepper:?} {stored:?} {}", key.id());
+        let shown = format!("{key:?} {pepper:?} {}", key.id());
         assert!(!shown.contains("canary"), "{shown}");
         assert_eq!(
             key.id(),
@@ -172,8 +199,7 @@ mod tests {
     #[test]
     fn another_pepper_gives_another_digest() {
         let key = CallerKey::generate().unwrap();
-        let [a, b] = [[1; 32], [2; 32]]
-            .map(|bytes| Pepper::new(&bytes).store(&key, Caller::anonymous()).digest);
+        let [a, b] = [[1; 32], [2; 32]].map(|bytes| Pepper::new(&bytes).digest_of(&key));
         assert_ne!(a, b);
     }
 

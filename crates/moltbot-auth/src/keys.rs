@@ -1,113 +1,166 @@
 //! Callers that show a key.
 
-use std::collections::HashMap;
+mod table;
+
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
-use moltbot_types::{CallError, Caller, Kind, Role, Workspace};
+use jiff::Timestamp;
+use moltbot_store::keys::{KeyRecord, Use};
+use moltbot_types::{CallError, Caller, Kind};
 
 use crate::authenticate::Authenticate;
-use crate::error::AuthError;
-use crate::key::{CallerKey, LONGEST, Pepper, StoredKey};
+use crate::key::{self, CallerKey, LONGEST, PREFIX, Pepper};
 use crate::throttle::Throttle;
+use table::{Entry, Table};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 /// Keys of one request that are looked at; an honest one shows up to three.
 const MOST: usize = 4;
 
-/// A set of keys.
+/// The keys that are known. Others may be put in their place at any time, and count from the next request on.
 ///
-/// Looked up by the start of a key's digest and compared in constant time; an unknown key costs the
-/// same work. Who shows too many wrong keys is told to wait; a right key is taken all the same, so that
-/// nobody can lock out others who share an address.
+/// A key is looked up by the id that it bears and compared in constant time; an unknown id costs the same work. Who
+/// shows too many wrong keys is told to wait; a right key is taken all the same, so that nobody can lock out others
+/// who share an address.
 pub struct Keys {
     pepper: Pepper,
-    /// By the first bytes of the digest, which nobody can choose without the pepper.
-    known: HashMap<[u8; 8], StoredKey>,
+    stored: ArcSwap<Table>,
+    /// The one key that stands in a file of the home.
+    home: ArcSwapOption<Entry>,
     throttle: Throttle,
 }
 
+/// What a shown key turned out to be.
+enum Found {
+    Good(Arc<Entry>),
+    /// It was good once.
+    Over(&'static str),
+    Wrong,
+}
+
 impl Keys {
-    /// A set of stored keys, which were made with `pepper`.
-    pub fn new(pepper: Pepper, keys: impl IntoIterator<Item = StoredKey>) -> Self {
+    /// No key yet: everyone is refused.
+    pub fn new(pepper: Pepper) -> Self {
         Self {
             pepper,
-            known: keys
-                .into_iter()
-                .map(|key| (start(&key.digest), key))
-                .collect(),
+            stored: ArcSwap::default(),
+            home: ArcSwapOption::empty(),
             throttle: Throttle::default(),
         }
     }
 
-    /// No key yet: everyone is refused.
-    ///
-    /// # Errors
-    /// The system gives no random bytes.
-    pub fn none() -> Result<Self, AuthError> {
-        Ok(Self::new(Pepper::random()?, []))
+    /// What digests of keys are made with.
+    pub fn pepper(&self) -> &Pepper {
+        &self.pepper
     }
 
-    /// The one key of a home: a user of the default workspace.
-    ///
-    /// # Errors
-    /// The system gives no random bytes.
-    pub fn single(key: &CallerKey) -> Result<Self, AuthError> {
-        let pepper = Pepper::random()?;
-        let caller = Caller {
-            workspace: Workspace::default(),
-            key: Some(key.id()),
-            role: Role::User,
+    /// Puts the keys of a store in the place of those before. When they were last shown stays known.
+    pub fn replace(&self, records: Vec<KeyRecord>) {
+        let before = self.stored.load();
+        self.stored.store(Arc::new(Table::new(records, &before)));
+    }
+
+    /// Sets the one key that stands in a file of the home: a user of the default workspace.
+    pub fn set_home(&self, key: Option<&CallerKey>) {
+        let entry = key.map(|key| Arc::new(Entry::home(key.id(), self.pepper.digest_of(key))));
+        self.home.store(entry);
+    }
+
+    /// Whether a key of the store is good now, so that the daemon may listen beyond loopback.
+    pub fn any_stored(&self) -> bool {
+        self.stored.load().any_good(Timestamp::now())
+    }
+
+    /// Keys that were shown since this was asked before.
+    pub fn uses(&self) -> Vec<Use> {
+        self.stored.load().uses()
+    }
+
+    fn find(&self, shown: &[u8]) -> (Found, key::Id) {
+        let id = key::id(shown);
+        let home = self.home.load();
+        let stored = self.stored.load();
+        let known = match &*home {
+            Some(home) if home.id() == id.as_str() => Some(home),
+            _ => stored.get(id.as_str()),
         };
-        let stored = pepper.store(key, caller);
-        Ok(Self::new(pepper, [stored]))
-    }
-
-    /// Whether no key is known, so that the daemon must not listen beyond loopback.
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
-    fn find(&self, shown: &[u8]) -> Option<&Caller> {
-        /// Compared with for an unknown key.
-        const NOBODY: [u8; 32] = [0; 32];
         let digest = self.pepper.digest(shown);
-        let found = self.known.get(&start(&digest));
-        let stored = found.map_or(&NOBODY, |key| &key.digest);
-        let equal = verify_slices_are_equal(&digest, stored).is_ok();
-        found.filter(|_| equal).map(|key| &key.caller)
+        let found = match known {
+            Some(entry) if entry.is(&digest) => entry.verdict(Timestamp::now()),
+            Some(_) => Err(None),
+            None => {
+                // The same work as for a key that is known.
+                let _ = Entry::nobody_is(&digest);
+                Err(None)
+            }
+        };
+        let found = match (found, known) {
+            (Ok(()), Some(entry)) => Found::Good(Arc::clone(entry)),
+            (Err(Some(words)), _) => Found::Over(words),
+            _ => Found::Wrong,
+        };
+        (found, id)
+    }
+
+    /// Counts a wrong key; the throttle keeps account of the ids of known ones alone.
+    fn wrong(&self, id: key::Id, peer: Option<IpAddr>) -> Result<(), CallError> {
+        let known = self.stored.load().get(id.as_str()).is_some();
+        self.throttle.failed(peer, known.then_some(id))
     }
 }
 
 impl Authenticate for Keys {
     fn authenticate(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Caller, CallError> {
-        let mut shown = shown(headers).take(MOST).peekable();
-        if shown.peek().is_none() {
-            return Err(refusal(headers));
+        let (mut good, mut wrong, mut words) = (None::<Arc<Entry>>, None, None);
+        for shown in shown(headers).take(MOST) {
+            match self.find(shown) {
+                (Found::Good(entry), _) => match &good {
+                    None => good = Some(entry),
+                    Some(first) if first.workspace() == entry.workspace() => {}
+                    Some(_) => return Err(torn()),
+                },
+                (Found::Over(why), id) => {
+                    words = words.or(Some(why));
+                    wrong = wrong.or(Some(id));
+                }
+                (Found::Wrong, id) => {
+                    // Placeholders of clients stand beside a right key; guesses at one look like ours.
+                    if good.is_none() || shown.starts_with(PREFIX.as_bytes()) {
+                        wrong = wrong.or(Some(id));
+                    }
+                }
+            }
         }
-        if let Some(caller) = shown.find_map(|key| self.find(key)) {
-            return Ok(caller.clone());
+        match (good, wrong) {
+            (Some(entry), wrong) => {
+                if let Some(id) = wrong {
+                    // A right key does not hide guesses at another, and is not refused for them.
+                    let _ = self.wrong(id, peer);
+                }
+                Ok(entry.shown(Timestamp::now()))
+            }
+            (None, Some(id)) => {
+                // Invariant: a refused call counts once, however many keys it shows.
+                self.wrong(id, peer)?;
+                Err(unauthorized(words.unwrap_or("the API key is not known")))
+            }
+            (None, None) => Err(refusal(headers)),
         }
-        self.throttle.failed(peer)?;
-        Err(unauthorized("the API key is not known"))
     }
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys")
-            .field("known", &self.known.len())
+            .field("stored", &self.stored.load().len())
             .finish_non_exhaustive()
     }
-}
-
-fn start(digest: &[u8; 32]) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h, ..] = *digest;
-    [a, b, c, d, e, f, g, h]
 }
 
 /// The keys that a request shows, in the order in which they count.
@@ -144,101 +197,10 @@ fn unauthorized(message: &str) -> CallError {
     CallError::new(Kind::Unauthorized, message)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: &str = "mb_canary-0123456789";
-
-    fn keys() -> Keys {
-        Keys::single(&CallerKey::parse(&KEY.into()).unwrap()).unwrap()
-    }
-
-    fn ask(keys: &Keys, headers: &[(&'static str, &str)]) -> Result<Caller, CallError> {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
-            .collect();
-        keys.authenticate(&headers, Some([127, 0, 0, 1].into()))
-    }
-
-    #[test]
-    fn a_known_key_counts_in_each_of_its_places() {
-        for (name, value) in [
-            ("authorization", "Bearer mb_canary-0123456789"),
-            ("authorization", "bearer  mb_canary-0123456789 "),
-            ("x-api-key", KEY),
-            ("x-goog-api-key", KEY),
-        ] {
-            let caller = ask(&keys(), &[(name, value)]).unwrap();
-            assert_eq!(caller.workspace, Workspace::default());
-            assert!(caller.key.unwrap().starts_with("key_"));
-        }
-    }
-
-    #[test]
-    fn the_first_valid_key_counts() {
-        let mixed = [
-            ("authorization", "Bearer sk-placeholder"),
-            ("x-api-key", KEY),
-        ];
-        assert!(ask(&keys(), &mixed).is_ok());
-    }
-
-    #[test]
-    fn refusals_help_and_reveal_nothing() {
-        for (headers, words) in [
-            (&[][..], "no API key: send `Authorization: Bearer mb_…`"),
-            (
-                &[("authorization", "Basic bWI6eA==")],
-                "the Authorization header shows no API key: send `Authorization: Bearer mb_…`",
-            ),
-            (
-                &[("authorization", "Bearer ")],
-                "the Authorization header shows no API key: send `Authorization: Bearer mb_…`",
-            ),
-            (
-                &[("x-api-key", "mb_canary-012345678")],
-                "the API key is not known",
-            ),
-            (
-                &[("x-api-key", "mb_canary-0123456789x")],
-                "the API key is not known",
-            ),
-        ] {
-            let error = ask(&keys(), headers).unwrap_err();
-            assert_eq!(error.status(), 401);
-            assert_eq!(error.message(), words);
-            assert!(!format!("{error:?}").contains("canary"));
-        }
-    }
-
-    #[test]
-    fn without_a_key_everyone_is_refused() {
-        let keys = Keys::none().unwrap();
-        assert!(keys.is_empty());
-        assert_eq!(ask(&keys, &[("x-api-key", KEY)]).unwrap_err().status(), 401);
-    }
-
-    #[test]
-    fn an_endless_key_is_not_looked_at() {
-        let long = "x".repeat(LONGEST + 1);
-        let error = ask(&keys(), &[("x-api-key", &long)]).unwrap_err();
-        assert_eq!(error.status(), 401);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn many_wrong_keys_are_slowed_down_and_a_right_one_is_not() {
-        let keys = keys();
-        let wrong = [("x-api-key", "mb_wrong-0123456789")];
-        let refused = (0..200)
-            .map(|_| ask(&keys, &wrong).unwrap_err())
-            .find(|error| error.kind() == Kind::RateLimited)
-            .unwrap();
-        assert!(refused.wait().is_some());
-        assert!(ask(&keys, &[("x-api-key", KEY)]).is_ok());
-        assert_eq!(ask(&keys, &[]).unwrap_err().status(), 401);
-        let both = [("authorization", "Bearer mb_wrong"), wrong[0]];
-        assert_eq!(ask(&keys, &both).unwrap_err().status(), 429);
-    }
+fn torn() -> CallError {
+    let words = "this call shows keys of two workspaces: send one of them";
+    CallError::new(Kind::BadRequest, words)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,6 @@ mod throttle;
 pub use authenticate::Authenticate;
 pub use edge::{Edge, EdgeSettings};
 pub use error::AuthError;
-pub use key::{CallerKey, Pepper, StoredKey};
+pub use key::{CallerKey, Pepper};
 pub use keys::Keys;
 pub use open::Open;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use moltbot_types::{CallError, Kind};
 use tokio::time::Instant;
 
+use crate::key::Id;
+
 /// Wrong keys that an address may show at once.
 const BURST: u32 = 60;
 /// After them, one is forgiven each second.
@@ -29,13 +31,15 @@ struct Accounts {
     sweep_at: Option<Instant>,
 }
 
-/// Whoever one owner is likely to hold: an IPv4 address, or a /64 of IPv6.
+/// Whoever one owner is likely to hold: an IPv4 address, or a /64 of IPv6; or the key that is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Source {
     V4([u8; 4]),
     V6([u16; 4]),
     /// A unix socket.
     Local,
+    /// A known key, whoever tries it with another secret.
+    Key(Id),
     /// All that found no room.
     Others,
 }
@@ -54,31 +58,39 @@ impl Source {
 }
 
 impl Throttle {
-    /// Counts one wrong key.
+    /// Counts one wrong key, for the address that showed it and for the key whose id it bears, if there is one.
     ///
     /// # Errors
-    /// `RateLimited`: the address has shown too many, and learns when it may try again.
-    pub(crate) fn failed(&self, peer: Option<IpAddr>) -> Result<(), CallError> {
+    /// `RateLimited`: too many were shown, and the caller learns when it may try again.
+    pub(crate) fn failed(&self, peer: Option<IpAddr>, key: Option<Id>) -> Result<(), CallError> {
         let now = Instant::now();
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.sweep(now);
-        let mut source = Source::of(peer);
-        if accounts.clear_at.len() >= MOST && !accounts.clear_at.contains_key(&source) {
-            source = Source::Others;
+        let address = accounts.count(Source::of(peer), now);
+        let key = key.and_then(|id| accounts.count(Source::Key(id), now));
+        match address.max(key) {
+            Some(wait) => Err(too_many(wait)),
+            None => Ok(()),
         }
-        let clear_at = accounts.clear_at.entry(source).or_insert(now);
-        let owed = clear_at.saturating_duration_since(now) + FORGIVEN;
-        let most = FORGIVEN * BURST;
-        if owed > most {
-            let wait = (owed - most).max(FORGIVEN);
-            return Err(too_many(wait));
-        }
-        *clear_at = now + owed;
-        Ok(())
     }
 }
 
 impl Accounts {
+    /// Counts a failure; gives the wait where there were too many.
+    fn count(&mut self, mut source: Source, now: Instant) -> Option<Duration> {
+        if self.clear_at.len() >= MOST && !self.clear_at.contains_key(&source) {
+            source = Source::Others;
+        }
+        let clear_at = self.clear_at.entry(source).or_insert(now);
+        let owed = clear_at.saturating_duration_since(now) + FORGIVEN;
+        let most = FORGIVEN * BURST;
+        if owed > most {
+            return Some((owed - most).max(FORGIVEN));
+        }
+        *clear_at = now + owed;
+        None
+    }
+
     /// Forgets whoever owes nothing, when there is no room, at most once a second.
     fn sweep(&mut self, now: Instant) {
         if self.clear_at.len() >= MOST && self.sweep_at.is_none_or(|at| at <= now) {
@@ -89,7 +101,7 @@ impl Accounts {
 }
 
 fn too_many(wait: Duration) -> CallError {
-    let words = "too many wrong API keys from this address; try again later with a right one";
+    let words = "too many wrong API keys; try again later with a right one";
     CallError::new(Kind::RateLimited, words).retry_after(wait)
 }
 
@@ -98,7 +110,7 @@ mod tests {
     use super::*;
 
     fn fail(throttle: &Throttle, peer: &str, times: u32) -> bool {
-        (0..times).all(|_| throttle.failed(Some(peer.parse().unwrap())).is_ok())
+        (0..times).all(|_| throttle.failed(Some(peer.parse().unwrap()), None).is_ok())
     }
 
     #[tokio::test(start_paused = true)]
@@ -123,10 +135,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_key_has_an_account_whatever_the_addresses_that_try_it() {
+        let throttle = Throttle::default();
+        let id = crate::key::id(b"mb_0123456789ab_x");
+        let tried = (0..200_u32).filter(|ip| {
+            let peer = Some(IpAddr::V4((*ip).into()));
+            throttle.failed(peer, Some(id)).is_ok()
+        });
+        assert_eq!(tried.count(), BURST as usize);
+        assert!(fail(&throttle, "10.0.0.1", 1));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_flood_of_addresses_stays_bounded_and_is_slowed_down_as_one() {
         let throttle = Throttle::default();
         let refused = (0..10_000_u32)
-            .filter(|ip| throttle.failed(Some(IpAddr::V4((*ip).into()))).is_err())
+            .filter(|ip| {
+                let peer = Some(IpAddr::V4((*ip).into()));
+                throttle.failed(peer, None).is_err()
+            })
             .count();
         assert!(throttle.0.lock().unwrap().clear_at.len() <= MOST + 1);
         assert_eq!(refused, 10_000 - MOST - BURST as usize);

@@ -167,6 +167,11 @@ impl Home {
         self.root.join("data")
     }
 
+    /// `data/key.pepper`: goes into every stored digest of a key; mode 0600.
+    pub fn pepper_file(&self) -> PathBuf {
+        self.root.join("data/key.pepper")
+    }
+
     /// `data/tokens/`: tokens of upstreams; mode 0700.
     pub fn tokens_dir(&self) -> PathBuf {
         self.root.join("data/tokens")

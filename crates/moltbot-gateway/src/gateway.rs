@@ -74,7 +74,8 @@ impl From<Problems> for StartError {
 pub fn check(home: &Home, overrides: &Overrides) -> Result<Vec<String>, StartError> {
     let loaded = moltbot_config::load(home, overrides)?;
     let key = live::caller_key(home)?;
-    crate::caller::authenticate(&loaded.config, key.as_deref())?;
+    let stored = crate::caller::may_be_stored(&loaded.config);
+    crate::caller::check(&loaded.config, key.as_deref(), stored)?;
     if !loaded.parts.0.is_empty() {
         return Err(loaded.parts.into());
     }
@@ -170,7 +171,8 @@ impl Gateway {
             .await
             .map_err(StartError::other)?;
         let calls = Arc::clone(telemetry.calls());
-        let rt = Arc::new(Runtime::new(&home, config, calls, store)?);
+        let keys = crate::caller::keys(&home, &store).await?;
+        let rt = Arc::new(Runtime::new(&home, config, calls, store, keys)?);
         let (listen, admin) = (config.server.listen.clone(), config.server.admin.clone());
         let limits = config.server.limits.clone();
         let watched = loaded.watched.clone();
@@ -231,6 +233,9 @@ impl Gateway {
         }
         gateway.watch(watched);
         gateway.keep_up();
+        let noting = Arc::clone(&gateway.rt);
+        let note = move || crate::caller::note_uses(Arc::clone(&noting));
+        gateway.rt.background.keep("key uses", note);
         gateway.write_bound()?;
         info!(listen = %listen, admin = %admin, version = env!("CARGO_PKG_VERSION"), "the gateway is up");
         Ok(gateway)
@@ -354,10 +359,7 @@ struct Entrance(Arc<Live>);
 impl Door for Entrance {
     fn enter(&self, call: Call) -> BoxFuture<'static, Result<Reply, CallError>> {
         let snapshot = self.0.snapshot();
-        Box::pin(async move {
-            let workspace = snapshot.workspace(&call.caller.workspace)?;
-            workspace.path().call(call).await
-        })
+        Box::pin(async move { snapshot.path().call(call).await })
     }
 }
 

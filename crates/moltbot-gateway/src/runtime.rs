@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use moltbot_auth::Keys;
 use moltbot_config::{Config, Home};
 use moltbot_providers::{Client, ClientSettings};
 use moltbot_router::budget::{BudgetSettings, Budgets};
@@ -47,6 +48,8 @@ pub(crate) struct Runtime {
     pub(crate) budgets: Arc<Budgets>,
     /// Where every call is told of.
     pub(crate) calls: Arc<Calls>,
+    /// Who may call.
+    pub(crate) keys: Arc<Keys>,
     /// What must be remembered.
     pub(crate) store: Store,
     /// Every task of the gateway; the drain waits for them.
@@ -65,6 +68,7 @@ impl Runtime {
         config: &Config,
         calls: Arc<Calls>,
         store: Store,
+        keys: Keys,
     ) -> Result<Self, StartError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let client = Client::new(ClientSettings::default()).map_err(StartError::other)?;
@@ -79,6 +83,7 @@ impl Runtime {
             budgets: Arc::new(Budgets::new(budgets(config))),
             calls,
             store,
+            keys: Arc::new(keys),
             background: Background::new(tasks.clone(), stop.clone()),
             tasks,
             stop,

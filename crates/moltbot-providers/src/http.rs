@@ -3,7 +3,6 @@
 mod answer;
 mod events;
 mod place;
-mod sent;
 mod spec;
 
 use std::error::Error;
@@ -11,9 +10,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
-use moltbot_types::{Call, CallError, Headers, Kind, Next, Pieces, Reply, Retry};
+use moltbot_types::{Call, CallError, Headers, Kind, Next, Reply, Retry};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,7 +21,6 @@ use crate::classify::repeatable;
 use crate::connect::{Client, Failure, Host, Received, Stamp};
 use crate::error::SetupError;
 pub use place::list_of_models;
-pub(crate) use sent::Sent;
 use spec::Target;
 pub use spec::TargetSpec;
 
@@ -62,7 +61,7 @@ impl Http {
     async fn send(
         &self,
         call: &Call,
-        body: Pieces,
+        body: Bytes,
         shown: &Headers,
     ) -> Result<Response<Received>, CallError> {
         let limit = self.target.connect;

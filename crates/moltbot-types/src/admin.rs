@@ -60,6 +60,50 @@ pub struct TargetStatus {
     pub reason: Option<String>,
 }
 
+/// A key that was made; `POST /admin/v1/keys`. Its text is told this once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewKey {
+    /// Names it from now on.
+    pub id: String,
+    /// Its text.
+    pub key: String,
+    /// The workspace that it belongs to.
+    pub workspace: String,
+    /// What it may do there.
+    pub role: String,
+    /// From when on it is refused, RFC 3339; `null` is never.
+    pub expires: Option<String>,
+    /// The name that its owner gave it.
+    pub name: String,
+    /// The models that it may use; `null` is all that the policy allows.
+    pub models: Option<Vec<String>>,
+}
+
+/// One key of a caller; `GET /admin/v1/keys`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct KeyStatus {
+    /// Names it.
+    pub id: String,
+    /// The name that its owner gave it.
+    pub name: String,
+    /// The workspace that it belongs to.
+    pub workspace: String,
+    /// What it may do there.
+    pub role: String,
+    /// `active`, `overlap` (replaced, and good for a while), `replaced`, `expired` or `revoked`.
+    pub state: String,
+    /// The models that it may use; `null` is all that the policy allows.
+    pub models: Option<Vec<String>>,
+    /// When it was made, RFC 3339; `null` for the key in the home's file.
+    pub created: Option<String>,
+    /// From when on it is refused, RFC 3339; `null` is never.
+    pub expires: Option<String>,
+    /// When it was last shown, RFC 3339, to within half a minute.
+    pub last_used: Option<String>,
+    /// The key that took its place.
+    pub replaced_by: Option<String>,
+}
+
 /// As whom the calls of one model leave; `GET /admin/v1/auth`, `POST /admin/v1/auth/check`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CredentialStatus {

@@ -301,6 +301,7 @@ async fn a_key_that_takes_effect_at_a_start_says_so_in_the_schema_and_at_a_reloa
             "server.admin",
             "server.listen",
             "server.workers",
+            "store.url",
         ]
     );
     home.write(

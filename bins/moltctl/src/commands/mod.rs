@@ -5,6 +5,7 @@ mod chat;
 mod config;
 mod drill;
 mod init;
+mod key;
 mod logs;
 mod model;
 mod monitor;
@@ -26,6 +27,14 @@ impl Context {
     /// Whether a program reads the output.
     pub(crate) fn json(&self) -> bool {
         self.global.output == Output::Json
+    }
+
+    /// The path of a request for the workspace at hand.
+    pub(crate) fn scoped(&self, path: &str) -> String {
+        match &self.global.workspace {
+            Some(name) => format!("{path}?workspace={}", crate::client::part(name)),
+            None => path.to_owned(),
+        }
     }
 
     /// Says what was done, unless told to be quiet.
@@ -66,6 +75,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Drill(drill) => drill::run(&context, drill).await,
         Command::Chat { model, text } => chat::run(&context, model, text.join(" ")).await,
         Command::Config(command) => config::run(&context, command).await,
+        Command::Key(command) => key::run(&context, command).await,
         Command::Auth(command) => auth::run(&context, command).await,
         Command::Model(command) => model::run(&context, command).await,
         Command::Monitor(command) => monitor::run(&context, &command).await,
