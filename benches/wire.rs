@@ -75,7 +75,7 @@ fn splice(c: &mut Criterion) {
         };
         for (name, edits) in [("model", &both[..1]), ("model and defaults", &both[..])] {
             group.bench_with_input(BenchmarkId::new(name, size_name), &body, |b, body| {
-                b.iter(|| OPENAI.edit(&head, black_box(body), edits));
+                b.iter(|| OPENAI.splice(&head, black_box(body), edits));
             });
         }
     }

@@ -22,9 +22,10 @@ const FLOORS: [(&str, u8); 15] = [
     ("moltbotd", 5),
     ("moltctl", 5),
 ];
-const NOT_SHIPPED: [&str; 4] = [
+const NOT_SHIPPED: [&str; 5] = [
     "moltbot-tests",
     "moltbot-faultd",
+    "moltbot-platforms",
     "moltbot-benches",
     "moltbot-examples",
 ];

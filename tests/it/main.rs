@@ -19,6 +19,7 @@ mod model_server;
 mod monitor;
 mod network;
 mod oauth;
+mod platforms;
 mod reload;
 mod sdk;
 mod top;

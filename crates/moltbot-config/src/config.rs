@@ -485,6 +485,8 @@ pub enum Auth {
         id: String,
         /// What is missing and how to give it, in one sentence.
         what: String,
+        /// Whether it would have tokens of OAuth 2.0.
+        oauth: bool,
     },
 }
 

@@ -43,10 +43,14 @@ pub(crate) fn of_model(
         problems,
     };
     let is_client = text("client_id").is_some() || text("token_url").is_some();
+    let oauth = match text("type") {
+        Some("oauth") => true,
+        None => text("key").is_none() && is_client,
+        _ => false,
+    };
     let read = match text("type") {
         Some("none") => return Auth::None,
-        Some("oauth") => reader.oauth(),
-        None if text("key").is_none() && is_client => reader.oauth(),
+        _ if oauth => reader.oauth(),
         None if text("key").is_none() && profile.is_none() && !leaves_for_a_vendor(model) => {
             return Auth::None;
         }
@@ -57,6 +61,7 @@ pub(crate) fn of_model(
         Err(Gone::Missing(what)) => Auth::Missing {
             id: reader.id,
             what,
+            oauth,
         },
         Err(Gone::Told) => Auth::None,
     }

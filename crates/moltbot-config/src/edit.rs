@@ -15,7 +15,7 @@ use crate::file;
 use crate::home::{GATEWAY, Home};
 use crate::key::{self, KeyError};
 use crate::layers::{self, Overrides};
-use crate::load::{Texts, load_texts};
+use crate::load::{Texts, load, load_texts};
 use crate::problem::{Problem, Problems};
 use crate::show;
 use crate::tree::{Node, Value};
@@ -46,6 +46,9 @@ pub enum EditError {
     },
 }
 
+/// What a new `models.yaml` begins with.
+const NEW_MODELS: &str = "# Models that this workspace alone sees.\n";
+
 /// Edits the files of a home.
 ///
 /// ```
@@ -64,12 +67,26 @@ pub enum EditError {
 pub struct Editor<'a> {
     home: &'a Home,
     overrides: &'a Overrides,
+    /// Whose `models.yaml` is edited; `None`: `gateway.yaml`.
+    workspace: Option<&'a str>,
 }
 
 impl<'a> Editor<'a> {
     /// An editor; results are checked as [`load`](crate::load()) would with these overrides.
     pub fn new(home: &'a Home, overrides: &'a Overrides) -> Self {
-        Self { home, overrides }
+        Self {
+            home,
+            overrides,
+            workspace: None,
+        }
+    }
+
+    /// The same for the `models.yaml` of a workspace, which need not be there yet.
+    pub fn in_workspace(self, name: &'a str) -> Self {
+        Self {
+            workspace: Some(name),
+            ..self
+        }
     }
 
     /// Sets `key` to `text`, which is read as YAML: `true`, `5s`, `[a, b]`. Maps above it are made.
@@ -100,7 +117,7 @@ impl<'a> Editor<'a> {
         self.edit(|tree, document| {
             let path = key::resolve(tree, key)?;
             remove(tree, document, &path)?
-                .ok_or_else(|| EditError::NotThere(format!("{key} is not set in {GATEWAY}")))
+                .ok_or_else(|| EditError::NotThere(format!("{key} is not set in {}", self.name())))
         })
     }
 
@@ -152,10 +169,9 @@ impl<'a> Editor<'a> {
         self.edit(|tree, document| {
             let named = |model: &Node| model.get("name").and_then(Node::text) == Some(name);
             let list = tree.get("models").map_or(&[][..], Node::items);
-            let index = list
-                .iter()
-                .position(named)
-                .ok_or_else(|| EditError::NotThere(format!("{GATEWAY} has no model \"{name}\"")))?;
+            let index = list.iter().position(named).ok_or_else(|| {
+                EditError::NotThere(format!("{} has no model \"{name}\"", self.name()))
+            })?;
             remove(tree, document, &["models".to_owned(), index.to_string()])?.ok_or_else(strange)
         })
     }
@@ -218,22 +234,48 @@ impl<'a> Editor<'a> {
     }
 
     fn read(&self) -> Result<String, EditError> {
-        let text = file::read(&self.home.gateway_file(), GATEWAY);
-        let missing = || Problem {
-            file: GATEWAY.to_owned(),
-            message: "there is no such file".to_owned(),
-            hint: Some("make one with `moltctl init`".to_owned()),
-            ..Problem::default()
+        let missing = || match self.workspace {
+            Some(_) => Ok(NEW_MODELS.to_owned()),
+            None => Err(Problem {
+                file: GATEWAY.to_owned(),
+                message: "there is no such file".to_owned(),
+                hint: Some("make one with `moltctl init`".to_owned()),
+                ..Problem::default()
+            }),
         };
-        text.and_then(|text| text.ok_or_else(missing))
+        file::read(&self.path(), &self.name())
+            .and_then(|text| text.map_or_else(missing, Ok))
             .map_err(|problem| Problems(vec![problem]).into())
+    }
+
+    /// The file that is edited.
+    fn path(&self) -> PathBuf {
+        match self.workspace {
+            Some(name) => self.home.models_file(name),
+            None => self.home.gateway_file(),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.home.relative(&self.path())
     }
 
     /// Checks what would come of `text` in the place of a file.
     fn check(&self, path: &Path, text: &str) -> Result<(), EditError> {
         let texts = Texts([(path.to_owned(), text)].into());
-        load_texts(self.home, self.overrides, &texts)?;
-        Ok(())
+        let mut parts = load_texts(self.home, self.overrides, &texts)?.parts;
+        // what is broken already keeps nobody from mending something else
+        let file = self.home.relative(path);
+        let before = load(self.home, self.overrides).map(|before| before.parts);
+        let before = before.unwrap_or_default().0;
+        let known = |problem: &Problem| before.iter().any(|known| known.is_like(problem));
+        parts
+            .0
+            .retain(|problem| problem.file == file || !known(problem));
+        match parts.0.is_empty() {
+            true => Ok(()),
+            false => Err(parts.into()),
+        }
     }
 
     /// Reads, changes, checks, writes. `change` edits the document, and the tree to what must come of it.
@@ -241,7 +283,7 @@ impl<'a> Editor<'a> {
         &self,
         change: impl FnOnce(&mut Node, &Document) -> Result<(), EditError>,
     ) -> Result<(), EditError> {
-        let path = self.home.gateway_file();
+        let path = self.path();
         let io = |source| EditError::Io {
             path: path.clone(),
             source,
@@ -251,7 +293,7 @@ impl<'a> Editor<'a> {
         let _lock = write::lock(self.home).map_err(io)?;
         let before = self.read()?;
         let mut problems = Problems::default();
-        let mut tree = file::parse_yaml(&before, GATEWAY, &mut problems)
+        let mut tree = file::parse_yaml(&before, &self.name(), &mut problems)
             .map_err(|problem| Problems(vec![problem]))?;
         if !problems.0.is_empty() {
             return Err(problems.into());
@@ -271,7 +313,9 @@ impl<'a> Editor<'a> {
         if after == before {
             return Ok(());
         }
-        write::keep(self.home, &before).map_err(io)?;
+        if self.workspace.is_none() {
+            write::keep(self.home, &before).map_err(io)?;
+        }
         write::replace(&path, &after).map_err(io)
     }
 }

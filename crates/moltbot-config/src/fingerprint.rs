@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Config, Model};
-use crate::workspace::Workspace;
+use crate::workspace::{Rules, Workspace};
 
 /// A hash over values as `Debug` tells them, which hides secrets, and over the secrets.
 struct Fingerprint(digest::Context);
@@ -76,11 +76,21 @@ impl Workspace {
         let mut print = Fingerprint::new();
         print.value(self);
         if let Some(rules) = &self.rules {
-            print.models(&rules.models);
+            print.text(rules.fingerprint().as_bytes());
         }
         for channel in self.channels.iter().flatten() {
             print.secrets(channel.secrets.values());
         }
+        print.end()
+    }
+}
+
+impl Rules {
+    /// The same for what its callers meet alone.
+    pub fn fingerprint(&self) -> String {
+        let mut print = Fingerprint::new();
+        print.value(&self.policy);
+        print.models(&self.models);
         print.end()
     }
 }

@@ -44,4 +44,4 @@ pub use schema::{File, schema};
 pub use show::Entry;
 pub use tree::{Layer, Origin};
 pub use unit::time_of;
-pub use watch::{Watch, load_settled};
+pub use watch::Watch;

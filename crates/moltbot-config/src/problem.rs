@@ -19,6 +19,13 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// Whether it tells the same, wherever it stands in its file.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.file, &self.key, &self.message) == (&other.file, &other.key, &other.message)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file)?;

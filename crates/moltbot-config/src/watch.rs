@@ -17,11 +17,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::home::Home;
-use crate::layers::Overrides;
-use crate::load::{Loaded, load};
-use crate::problem::Problems;
-
 /// Contents are compared this often.
 const COMPARE: Duration = Duration::from_secs(2);
 /// One change makes several events; this long without one means that it is over.
@@ -32,8 +27,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(50);
 /// A file may be away for this long before that counts as a change.
 const AWAY: Duration = Duration::from_secs(2);
-/// An invalid file is read again after this time: it may have been half written.
-const HALF_WRITTEN: Duration = Duration::from_secs(1);
 
 /// Hears of changed files. Dropping it ends its task.
 #[derive(Debug)]
@@ -79,23 +72,6 @@ impl Watch {
             changed
         });
     }
-}
-
-/// Loads after a change. A file that is invalid is read once more a second later, for it may be half written.
-///
-/// # Errors
-/// As [`load`].
-pub async fn load_settled(home: &Home, overrides: &Overrides) -> Result<Loaded, Problems> {
-    if let Ok(loaded) = load_aside(home, overrides).await {
-        return Ok(loaded);
-    }
-    sleep(HALF_WRITTEN).await;
-    load_aside(home, overrides).await
-}
-
-async fn load_aside(home: &Home, overrides: &Overrides) -> Result<Loaded, Problems> {
-    let (home, overrides) = (home.clone(), overrides.clone());
-    aside(move || load(&home, &overrides)).await
 }
 
 /// Runs what waits for the disk beside the async threads.

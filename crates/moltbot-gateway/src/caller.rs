@@ -10,7 +10,6 @@ use moltbot_auth::{Authenticate, CallerKey, Keys, Open, Pepper};
 use moltbot_config::config::AuthMode;
 use moltbot_config::{Config, Home};
 use moltbot_store::{Place, Store, StoreError};
-use moltbot_types::{CallError, Caller, Kind, ModelName, Role};
 use tracing::warn;
 
 use crate::gateway::StartError;
@@ -114,22 +113,6 @@ pub(crate) fn may_be_stored(config: &Config) -> bool {
         Ok(Place::Sqlite(file)) => file.exists(),
         Ok(Place::Memory) | Err(_) => false,
     }
-}
-
-/// Whether a caller's key lets it call a model; what its workspace lets it is asked elsewhere.
-///
-/// # Errors
-/// `Forbidden`, with words that help and reveal nothing.
-pub(crate) fn may_call(caller: &Caller, model: &ModelName) -> Result<(), CallError> {
-    if caller.role < Role::User {
-        let words = "this key reads: it may see models and usage, and call none";
-        return Err(CallError::new(Kind::Forbidden, words));
-    }
-    if !caller.may_use(model.as_str()) {
-        let words = format!("this key may not use the model `{model}`");
-        return Err(CallError::new(Kind::Forbidden, words).param("model"));
-    }
-    Ok(())
 }
 
 /// Reads the key of the home's file.

@@ -359,7 +359,10 @@ struct Entrance(Arc<Live>);
 impl Door for Entrance {
     fn enter(&self, call: Call) -> BoxFuture<'static, Result<Reply, CallError>> {
         let snapshot = self.0.snapshot();
-        Box::pin(async move { snapshot.path().call(call).await })
+        Box::pin(async move {
+            let workspace = snapshot.workspace(&call.caller.workspace)?;
+            workspace.path().call(call).await
+        })
     }
 }
 

@@ -9,7 +9,9 @@ mod http;
 mod live;
 mod lock;
 mod names;
+mod policy;
 mod record;
+mod routes;
 mod runtime;
 pub mod server;
 mod servers;
@@ -18,6 +20,7 @@ mod stack;
 mod status;
 mod store;
 mod target;
+mod workspace;
 
 pub use admin::{Admin, request as admin_request};
 pub use gateway::{Gateway, Prepared, StartError, check};

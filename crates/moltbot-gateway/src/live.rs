@@ -2,16 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use moltbot_config::{Config, Home, Loaded, Overrides, Problems, load, load_settled};
+use moltbot_config::{Config, Home, Loaded, Overrides, Problems, load};
 use moltbot_telemetry::{Level, LevelHandle, Reload};
 use moltbot_types::admin::ConfigStatus;
+use moltbot_types::{ModelName, Policy, Workspace};
 use tracing::{info, warn};
 
 use crate::gateway::StartError;
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
+
+/// An invalid file is read again after this time: it may have been half written.
+const HALF_WRITTEN: Duration = Duration::from_secs(1);
 
 /// The configuration in force, and the way to the next one.
 pub(crate) struct Live {
@@ -61,14 +66,14 @@ impl Live {
         let key = caller_key(&home)?;
         let fingerprint = print(&loaded.config, key.as_deref());
         let started = at_a_start(&loaded.config);
-        let snapshot = Snapshot::build(1, loaded.config, key.as_deref(), &rt)?;
+        let snapshot = Snapshot::build(1, loaded.config, key.as_deref(), None, &rt)?;
         rt.keys.set_home(snapshot.home_key());
         rt.calls.metrics().declare(&snapshot.declared());
         crate::names::look_up(&snapshot, &rt);
         let status = ConfigStatus {
             generation: 1,
             result: Reload::Applied.word().to_owned(),
-            problems: told(loaded.notices, &loaded.parts),
+            problems: told(loaded.notices, &loaded.parts, &snapshot),
         };
         Ok(Self {
             home,
@@ -110,20 +115,14 @@ impl Live {
             .clone()
     }
 
-    /// Reads the files and puts them in force where they are valid; else everything stays as it is.
+    /// Reads the files and puts them in force where they are valid; else everything stays as it is. A workspace
+    /// whose files are invalid stays as it is alone.
     pub(crate) async fn reload(self: &Arc<Self>) -> Result<Reloaded, Rejected> {
         let mut fingerprint = self.fingerprint.lock().await;
-        let live = Arc::clone(self);
-        let known = fingerprint.clone();
-        // Reading and building take their time; calls go on meanwhile.
-        let built = blocking(move || {
-            let loaded = load(&live.home, &live.overrides)?;
-            live.build(loaded, &known)
-        });
-        match built.await {
+        match self.read(&fingerprint).await {
             Ok(next) => {
-                *fingerprint = next.fingerprint;
-                Ok(self.applied(next.snapshot, next.notices, next.watched))
+                next.fingerprint.clone_into(&mut fingerprint);
+                Ok(self.applied(next))
             }
             Err(rejected) => {
                 self.rejected(&rejected);
@@ -135,8 +134,28 @@ impl Live {
     /// The same after a file changed by another hand: an invalid one may be half written, and is given a
     /// moment, in which it holds up no other reload.
     pub(crate) async fn reload_settled(self: &Arc<Self>) -> Result<Reloaded, Rejected> {
-        let _ = load_settled(&self.home, &self.overrides).await;
+        {
+            let mut fingerprint = self.fingerprint.lock().await;
+            let known = self.status().problems;
+            if let Ok(next) = self.read(&fingerprint).await
+                && next.parts.iter().all(|problem| known.contains(problem))
+            {
+                next.fingerprint.clone_into(&mut fingerprint);
+                return Ok(self.applied(next));
+            }
+        }
+        tokio::time::sleep(HALF_WRITTEN).await;
         self.reload().await
+    }
+
+    /// What the files say now, built. It takes its time; calls go on meanwhile.
+    async fn read(self: &Arc<Self>, known: &str) -> Result<Next, Rejected> {
+        let (live, known) = (Arc::clone(self), known.to_owned());
+        let built = blocking(move || {
+            let loaded = load(&live.home, &live.overrides)?;
+            live.build(loaded, &known)
+        });
+        built.await
     }
 
     /// Whether the files say something else than what is in force.
@@ -144,7 +163,8 @@ impl Live {
         let known = self.fingerprint.lock().await.clone();
         let live = Arc::clone(self);
         let said = blocking(move || {
-            let loaded = load(&live.home, &live.overrides)?;
+            let mut loaded = load(&live.home, &live.overrides)?;
+            live.snapshot().fill(&mut loaded.config);
             let key = caller_key(&live.home).map_err(|error| Rejected(vec![error.to_string()]))?;
             Ok::<_, Rejected>(print(&loaded.config, key.as_deref()))
         });
@@ -152,22 +172,27 @@ impl Live {
     }
 
     /// The next snapshot, or `None` in it where the files say what they said before.
-    fn build(&self, loaded: Loaded, known: &str) -> Result<Next, Rejected> {
+    fn build(&self, mut loaded: Loaded, known: &str) -> Result<Next, Rejected> {
         let key = caller_key(&self.home).map_err(|error| Rejected(vec![error.to_string()]))?;
-        let fingerprint = print(&loaded.config, key.as_deref());
         let now = self.snapshot();
-        let mut notices = told(loaded.notices, &loaded.parts);
-        notices.extend(self.waiting_for_a_start(&loaded.config));
+        now.fill(&mut loaded.config);
+        let fingerprint = print(&loaded.config, key.as_deref());
+        let mut notices: Vec<_> = self.waiting_for_a_start(&loaded.config).collect();
+        notices.extend(loaded.notices);
+        let mut parts: Vec<_> = loaded.parts.0.iter().map(ToString::to_string).collect();
         let snapshot = if fingerprint == known {
             None
         } else {
             let next = now.generation + 1;
-            let built = Snapshot::build(next, loaded.config, key.as_deref(), &self.rt);
+            let key = key.as_deref();
+            let built = Snapshot::build(next, loaded.config, key, Some(&now), &self.rt);
             Some(built.map_err(|error| Rejected(vec![error.to_string()]))?)
         };
+        parts.extend_from_slice(&snapshot.as_ref().unwrap_or(&now).problems);
         Ok(Next {
             fingerprint,
             snapshot,
+            parts,
             notices,
             watched: loaded.watched,
         })
@@ -180,14 +205,9 @@ impl Live {
             .map(|(_, (key, _))| format!("{key} takes effect at the next start of moltbotd"))
     }
 
-    fn applied(
-        &self,
-        snapshot: Option<Snapshot>,
-        notices: Vec<String>,
-        watched: Vec<PathBuf>,
-    ) -> Reloaded {
-        let changed = snapshot.is_some();
-        let result = match snapshot {
+    fn applied(&self, next: Next) -> Reloaded {
+        let changed = next.snapshot.is_some();
+        let result = match next.snapshot {
             Some(snapshot) => {
                 self.rt.configure(&snapshot.config);
                 self.rt.calls.metrics().declare(&snapshot.declared());
@@ -201,8 +221,11 @@ impl Live {
                 self.now.store(Arc::new(snapshot));
                 Reload::Applied
             }
-            None => Reload::Unchanged,
+            None if next.parts.is_empty() => Reload::Unchanged,
+            None => Reload::Rejected,
         };
+        let mut notices = next.parts;
+        notices.extend(next.notices);
         self.rt.calls.metrics().reloaded(result);
         for notice in &notices {
             warn!("{notice}");
@@ -215,7 +238,7 @@ impl Live {
             generation: status.generation,
             changed,
             notices,
-            watched,
+            watched: next.watched,
         }
     }
 
@@ -227,6 +250,28 @@ impl Live {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         Reload::Rejected.word().clone_into(&mut status.result);
         status.problems.clone_from(&rejected.0);
+    }
+}
+
+impl Policy for Live {
+    fn may_use_model(&self, workspace: &Workspace, model: &ModelName) -> bool {
+        let snapshot = self.now.load();
+        let workspace = snapshot.workspace(workspace);
+        workspace.is_ok_and(|workspace| workspace.is_seen(model.as_str()))
+    }
+
+    fn may_use_skill(&self, workspace: &Workspace, skill: &str) -> bool {
+        let snapshot = self.now.load();
+        let workspace = snapshot.workspace(workspace);
+        workspace.is_ok_and(|workspace| workspace.may_use_skill(skill))
+    }
+
+    fn first_chat_model(&self, workspace: &Workspace) -> Option<ModelName> {
+        self.now
+            .load()
+            .workspace(workspace)
+            .ok()?
+            .first_chat_model()
     }
 }
 
@@ -242,9 +287,13 @@ where
     }
 }
 
+/// What the files say, built.
 struct Next {
     fingerprint: String,
+    /// `None` where they say what is in force.
     snapshot: Option<Snapshot>,
+    /// What keeps workspaces as they are.
+    parts: Vec<String>,
     notices: Vec<String>,
     watched: Vec<PathBuf>,
 }
@@ -268,10 +317,12 @@ pub(crate) fn caller_key(home: &Home) -> Result<Option<String>, StartError> {
     })
 }
 
-/// What a person should know, although it keeps nothing from being in force.
-fn told(notices: Vec<String>, parts: &Problems) -> Vec<String> {
-    let parts = parts.0.iter().map(ToString::to_string);
-    parts.chain(notices).collect()
+/// What a person should know, although it keeps nothing but some workspace from being in force.
+fn told(notices: Vec<String>, parts: &Problems, built: &Snapshot) -> Vec<String> {
+    let mut told: Vec<_> = parts.0.iter().map(ToString::to_string).collect();
+    told.extend_from_slice(&built.problems);
+    told.extend(notices);
+    told
 }
 
 /// The keys that a reload can't put in force, with their values.

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Looks up the names of all targets beside the calls, and warns of those without an address.
 pub(crate) fn look_up(snapshot: &Snapshot, rt: &Arc<Runtime>) {
     let mut models = BTreeMap::new();
-    for model in &snapshot.config.models {
+    let own = snapshot.workspaces().flat_map(|path| path.own().models());
+    for model in snapshot.shared().models().iter().chain(own) {
         for target in &model.targets {
             if let Some(host) = host(&target.url) {
                 models.entry(host).or_insert_with(|| model.name.clone());

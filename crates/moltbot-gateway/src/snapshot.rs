@@ -3,24 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use moltbot_auth::{Authenticate, CallerKey};
 use moltbot_config::Config;
-use moltbot_config::config::{Model, Strategy};
-use moltbot_router::FailoverSettings;
-use moltbot_router::pick::{LeastInflight, LeastLatency, Pick, Weighted};
-use moltbot_router::table::{Route, RouteSettings, Table};
+use moltbot_config::config::{self, Rules};
 use moltbot_telemetry::Declared;
-use moltbot_types::{
-    CallError, CallService, Caller, Credential, Kind, ModelName, Plain, Workspace,
-};
-use serde_json::json;
+use moltbot_types::{CallError, Caller, Kind, Workspace};
 
+use crate::caller;
 use crate::gateway::StartError;
+use crate::routes::Routes;
 use crate::runtime::Runtime;
 use crate::server::Peer;
-use crate::{caller, stack, target};
+use crate::workspace::WorkspacePath;
 
 /// A built configuration. Invariant: a call loads it once and keeps it.
 pub(crate) struct Snapshot {
@@ -28,52 +23,82 @@ pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     /// What it was built from.
     pub(crate) config: Config,
+    /// What keeps a workspace from its newest form, one line each.
+    pub(crate) problems: Vec<String>,
     authenticate: Arc<dyn Authenticate>,
     home_key: Option<CallerKey>,
-    credentials: HashMap<String, Arc<dyn Credential>>,
-    table: Arc<Table>,
-    own: HashMap<String, Arc<Route>>,
-    path: Plain<CallService>,
-    list: Bytes,
-    models: HashMap<ModelName, Bytes>,
+    fingerprint: String,
+    shared: Arc<Routes>,
+    workspaces: HashMap<Workspace, Arc<WorkspacePath>>,
 }
 
 impl Snapshot {
-    /// Builds the path beside the one in force; nothing of that one is touched.
+    /// Builds the paths beside those in force; nothing of them is touched. A workspace that did not change keeps
+    /// its path, and one that can't be built keeps its last good one.
     ///
     /// # Errors
-    /// Where a part can't be built: an address that is none, a key file that is none.
+    /// Where a shared part can't be built: an address that is none, a key file that is none.
     pub(crate) fn build(
         generation: u64,
         config: Config,
         key: Option<&str>,
+        before: Option<&Self>,
         rt: &Runtime,
     ) -> Result<Self, StartError> {
         let home_key = caller::check(&config, key, rt.keys.any_stored())?;
         let authenticate = caller::authenticate(&config, &rt.keys);
-        let credentials = credentials(&config, rt)?;
-        let own = own_routes(&config, &credentials, rt)?;
-        let table = Arc::new(table(&config, &own));
-        let path = stack::path(Arc::clone(&table), failover(&config), rt);
-        let entries: Vec<_> = config.models.iter().map(entry).collect();
-        let models = config
-            .models
-            .iter()
-            .zip(&entries)
-            .map(|(model, entry)| (ModelName::from(model.name.as_str()), bytes(entry)))
-            .collect();
-        Ok(Self {
+        let fingerprint = config.shared_fingerprint();
+        let same = before.filter(|before| before.fingerprint == fingerprint);
+        let shared = match same {
+            Some(before) => Arc::clone(&before.shared),
+            None => Arc::new(Routes::build(&config.models, None, &config, rt)?),
+        };
+        let mut built = Self {
             generation,
+            problems: Vec::new(),
             authenticate,
             home_key,
-            credentials,
-            table,
-            own,
-            path: Plain::new(path),
-            list: bytes(&json!({ "object": "list", "data": entries })),
-            models,
-            config,
-        })
+            fingerprint,
+            shared,
+            workspaces: HashMap::new(),
+            config: Config::default(),
+        };
+        for workspace in &config.workspaces {
+            let name = Workspace::from(workspace.name.as_str());
+            let last = before.and_then(|before| before.workspaces.get(&name));
+            let Some(rules) = &workspace.rules else {
+                continue;
+            };
+            let path = match built.workspace_path(&name, rules, &config, last, rt) {
+                Ok(path) => path,
+                Err(error) => {
+                    let problem = format!("workspaces/{name}: {error}; what it was stays");
+                    built.problems.push(problem);
+                    let Some(last) = last else { continue };
+                    Arc::clone(last)
+                }
+            };
+            built.workspaces.insert(name, path);
+        }
+        built.config = config;
+        Ok(built)
+    }
+
+    fn workspace_path(
+        &self,
+        name: &Workspace,
+        rules: &Rules,
+        config: &Config,
+        last: Option<&Arc<WorkspacePath>>,
+        rt: &Runtime,
+    ) -> Result<Arc<WorkspacePath>, StartError> {
+        let fingerprint = format!("{}-{}", self.fingerprint, rules.fingerprint());
+        if let Some(last) = last.filter(|last| last.fingerprint() == fingerprint) {
+            return Ok(Arc::clone(last));
+        }
+        let name = name.clone();
+        let path = WorkspacePath::build(name, rules, config, &self.shared, fingerprint, rt)?;
+        Ok(Arc::new(path))
     }
 
     /// Who is calling.
@@ -86,7 +111,14 @@ impl Snapshot {
             Peer::Tcp(address) => Some(address.ip()),
             Peer::Unix => None,
         };
-        self.authenticate.authenticate(headers, address)
+        let mut caller = self.authenticate.authenticate(headers, address)?;
+        if let Some(name) = &caller.name
+            && let Some(workspace) = self.workspaces.get(&caller.workspace)
+            && let Some(role) = workspace.member_role(name)
+        {
+            caller.role = role;
+        }
+        Ok(caller)
     }
 
     /// The key in the home's file.
@@ -94,141 +126,54 @@ impl Snapshot {
         self.home_key.as_ref()
     }
 
-    /// The path of a caller's workspace.
-    pub(crate) fn path(&self) -> &Plain<CallService> {
-        &self.path
+    /// What a caller of that workspace meets.
+    ///
+    /// # Errors
+    /// 503 where its files are invalid and were so at the start, 403 where there is no such workspace any more.
+    pub(crate) fn workspace(&self, name: &Workspace) -> Result<&Arc<WorkspacePath>, CallError> {
+        self.workspaces.get(name).ok_or_else(|| {
+            if self.config.workspace(name.as_str()).is_some() {
+                let words =
+                    format!("the workspace `{name}` is out of service: its files are invalid");
+                return CallError::new(Kind::Unavailable, words).code("workspace_unavailable");
+            }
+            let words = format!("the workspace `{name}` does not exist any more");
+            CallError::new(Kind::Forbidden, words)
+        })
     }
 
-    /// Whether a model of that name is configured.
-    pub(crate) fn knows(&self, model: &ModelName) -> bool {
-        self.models.contains_key(model)
+    /// The routes to the models that all workspaces share.
+    pub(crate) fn shared(&self) -> &Routes {
+        &self.shared
     }
 
-    /// The list of models, in the OpenAI shape.
-    pub(crate) fn models_json(&self) -> Bytes {
-        self.list.clone()
+    /// The workspaces that are in service, in the order of the configuration.
+    pub(crate) fn workspaces(&self) -> impl Iterator<Item = &WorkspacePath> {
+        let all = self.config.workspaces.iter();
+        all.filter_map(|workspace| {
+            self.workspaces
+                .get(workspace.name.as_str())
+                .map(|path| &**path)
+        })
     }
 
-    /// One model, in the OpenAI shape.
-    pub(crate) fn model_json(&self, name: &str) -> Result<Bytes, CallError> {
-        let name = ModelName::from(name);
-        if let Some(body) = self.models.get(&name) {
-            return Ok(body.clone());
-        }
-        match self.table.find(&name) {
-            Err(unknown) => Err(unknown),
-            Ok(_) => Err(CallError::new(
-                Kind::ModelNotFound,
-                format!("no model `{name}`"),
-            )),
-        }
-    }
-
-    /// The route that a model has itself, whoever answers for it now.
-    pub(crate) fn own_route(&self, name: &str) -> Option<&Route> {
-        self.own.get(name).map(|route| &**route)
-    }
-
-    /// As whom the calls of a model leave.
-    pub(crate) fn credential(&self, model: &str) -> Option<&dyn Credential> {
-        self.credentials.get(model).map(|credential| &**credential)
-    }
-
-    /// The routes of all models.
-    pub(crate) fn own_routes(&self) -> impl Iterator<Item = &Route> {
-        self.own.values().map(|route| &**route)
-    }
-
-    /// Models and targets, so that their series exist before the first call.
+    /// Workspaces with their models and targets, so that their series exist before the first call.
     pub(crate) fn declared(&self) -> Vec<Declared> {
-        let models = self.config.models.iter().map(|model| {
-            let name = ModelName::from(model.name.as_str());
-            let targets = target::ids(model).collect();
-            (name, targets)
-        });
-        vec![Declared {
-            workspace: Workspace::default(),
-            models: models.collect(),
-        }]
+        self.workspaces().map(WorkspacePath::declared).collect()
     }
-}
 
-/// The credential of each model.
-fn credentials(
-    config: &Config,
-    rt: &Runtime,
-) -> Result<HashMap<String, Arc<dyn Credential>>, StartError> {
-    let models = config.models.iter();
-    models
-        .map(|model| {
-            let credential = rt.credentials.of(&model.auth, rt);
-            Ok((model.name.clone(), credential.map_err(StartError::other)?))
-        })
-        .collect()
-}
-
-/// The route of each model.
-fn own_routes(
-    config: &Config,
-    credentials: &HashMap<String, Arc<dyn Credential>>,
-    rt: &Runtime,
-) -> Result<HashMap<String, Arc<Route>>, StartError> {
-    let models = config.models.iter();
-    models
-        .filter_map(|model| Some((model, credentials.get(&model.name)?)))
-        .map(|(model, credential)| {
-            let targets = target::all(model, credential, config, rt)?;
-            let route = Route::new(model.name.as_str(), targets, settings(model, config));
-            Ok((model.name.clone(), Arc::new(route)))
-        })
-        .collect()
-}
-
-/// Each name and the route that answers for it: its own, or that of the model it is switched to.
-fn table(config: &Config, own: &HashMap<String, Arc<Route>>) -> Table {
-    let names = config.models.iter().filter_map(|model| {
-        // The configuration has no circle.
-        let next = |name: &&str| config.model(name)?.switch_to.as_deref();
-        let answers = std::iter::successors(Some(model.name.as_str()), next).last()?;
-        let route = own.get(answers)?;
-        Some((ModelName::from(model.name.as_str()), Arc::clone(route)))
-    });
-    names.collect()
-}
-
-fn settings(model: &Model, config: &Config) -> RouteSettings {
-    let pick: Arc<dyn Pick> = match config.model.routing.strategy {
-        Strategy::Weighted => Arc::new(Weighted),
-        Strategy::LeastLatency => Arc::new(LeastLatency),
-        Strategy::LeastInflight => Arc::new(LeastInflight),
-    };
-    let names = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
-    RouteSettings {
-        region: config.region.as_deref().map(Arc::from),
-        pick,
-        fallback: names(&model.fallback),
-        on_context_window: names(&model.fallback_on.context_window),
-        on_content_policy: names(&model.fallback_on.content_policy),
-        total: model.timeouts.total,
+    /// What is in force in the place of parts that `config` can't tell.
+    pub(crate) fn fill(&self, config: &mut Config) {
+        for config::Workspace {
+            name,
+            rules,
+            channels,
+        } in &mut config.workspaces
+        {
+            if let Some(good) = self.config.workspace(name) {
+                *rules = rules.take().or_else(|| good.rules.clone());
+                *channels = channels.take().or_else(|| good.channels.clone());
+            }
+        }
     }
-}
-
-fn failover(config: &Config) -> FailoverSettings {
-    let (failover, retry) = (&config.model.failover, &config.model.retry);
-    FailoverSettings {
-        enabled: failover.enabled,
-        max_attempts: failover.max_attempts,
-        initial: retry.initial,
-        max: retry.max,
-        honor_retry_after: retry.honor_retry_after,
-    }
-}
-
-/// A model as the OpenAI dialect lists it.
-fn entry(model: &Model) -> serde_json::Value {
-    json!({ "id": model.name, "object": "model", "created": 0, "owned_by": "moltbot" })
-}
-
-fn bytes(value: &serde_json::Value) -> Bytes {
-    value.to_string().into()
 }

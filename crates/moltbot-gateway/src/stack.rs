@@ -5,28 +5,36 @@
 
 use std::sync::Arc;
 
-use moltbot_router::table::Table;
 use moltbot_router::times::Timeouts;
-use moltbot_router::{FailoverSettings, again, deadline, failover, permits, times};
-use moltbot_types::{CallService, Layered, Next, TargetId, boxed};
+use moltbot_router::{again, deadline, failover, permits, times};
+use moltbot_types::{CallService, Layered, Next, boxed};
 use tower::ServiceBuilder;
 
+use crate::policy::policy;
 use crate::runtime::Runtime;
+use crate::workspace::{self, Parts};
 
 /// The path of a workspace: from its door to the plan over all targets.
-pub(crate) fn path(routes: Arc<Table>, settings: FailoverSettings, rt: &Runtime) -> CallService {
+pub(crate) fn path(of: &Parts<'_>, rt: &Runtime) -> CallService {
+    let routes = || Arc::clone(of.table);
     let path = ServiceBuilder::new()
+        // may this caller use this model: 403, before anything is counted or spent
+        .layer(Layered::layer(policy(routes(), Arc::clone(of.shared))))
         // `total` of the model that is asked, over all attempts; the stream obeys it too
-        .layer(Layered::layer(deadline(Arc::clone(&routes))))
+        .layer(Layered::layer(deadline(routes())))
         // the one plan: order, attempts, budgets, backoff, health of each target
-        .service(failover(routes, Arc::clone(&rt.budgets), settings));
+        .service(failover(
+            routes(),
+            Arc::clone(&rt.budgets),
+            workspace::failover(of.config),
+        ));
     boxed(path)
 }
 
 /// How one target is asked.
 pub(crate) struct TargetSettings {
-    /// Its name.
-    pub(crate) id: TargetId,
+    /// The name of its permits, which no target of another owner has.
+    pub(crate) permits: String,
     /// Calls at once, and how long one waits for its turn.
     pub(crate) concurrency: Option<usize>,
     /// See `concurrency`.
@@ -38,7 +46,7 @@ pub(crate) struct TargetSettings {
 /// The path of one target. Moving on is the work of `failover`.
 pub(crate) fn target(settings: &TargetSettings, upstream: impl Next, rt: &Runtime) -> CallService {
     let limit = settings.concurrency.unwrap_or(usize::MAX);
-    let limit = rt.permits.limit(settings.id.as_str(), limit);
+    let limit = rt.permits.limit(&settings.permits, limit);
     let path = ServiceBuilder::new()
         // a repeat on this very target, only where the error says `Again`
         .layer(Layered::layer(again(Arc::clone(&rt.budgets))))

@@ -6,22 +6,31 @@ use moltbot_types::Workspace;
 use moltbot_types::admin::{ModelStatus, TargetStatus};
 use tokio::time::Instant;
 
+use crate::routes::Routes;
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
+use crate::workspace::WorkspacePath;
 
-/// Every model in the order of the configuration.
+/// Every model in the order of the configuration: shared ones, then those of each workspace.
 pub(crate) fn models(snapshot: &Snapshot) -> Vec<ModelStatus> {
-    let models = snapshot.config.models.iter();
-    models
-        .filter_map(|model| {
-            let route = snapshot.own_route(&model.name)?;
-            let problem = snapshot.credential(&model.name)?.problem();
-            Some(status(route, problem.as_deref()))
-        })
-        .collect()
+    let shared = of(snapshot.shared(), Workspace::DEFAULT);
+    let own = snapshot
+        .workspaces()
+        .flat_map(|workspace| of(workspace.own(), workspace.name.as_str()));
+    shared.chain(own).collect()
 }
 
-fn status(route: &Route, problem: Option<&str>) -> ModelStatus {
+/// The models of some routes, which `workspace` sees.
+fn of(routes: &Routes, workspace: &str) -> impl Iterator<Item = ModelStatus> {
+    let models = routes.models().iter();
+    models.filter_map(move |model| {
+        let route = routes.route(&model.name)?;
+        let problem = routes.credential(&model.name)?.problem();
+        Some(status(route, workspace, problem.as_deref()))
+    })
+}
+
+fn status(route: &Route, workspace: &str, problem: Option<&str>) -> ModelStatus {
     let now = Instant::now();
     let targets: Vec<TargetStatus> = route
         .targets()
@@ -56,7 +65,7 @@ fn status(route: &Route, problem: Option<&str>) -> ModelStatus {
     };
     ModelStatus {
         name: route.name().to_string(),
-        workspace: Workspace::DEFAULT.to_owned(),
+        workspace: workspace.to_owned(),
         state: state.to_owned(),
         targets,
     }
@@ -66,13 +75,19 @@ fn status(route: &Route, problem: Option<&str>) -> ModelStatus {
 pub(crate) fn publish(snapshot: &Snapshot, rt: &Runtime) {
     let now = Instant::now();
     let mut credentials = Vec::new();
-    for route in snapshot.own_routes() {
-        let credential = snapshot.credential(route.name().as_str());
-        let is_dead = credential.is_some_and(|credential| credential.problem().is_some());
-        credentials.push((route.name().clone(), !is_dead));
-        for target in route.targets() {
-            let up = !is_dead && target.health.snapshot(now).state == State::Up;
-            rt.calls.metrics().target_up(route.name(), &target.id, up);
+    let own = snapshot.workspaces().map(WorkspacePath::own);
+    for routes in std::iter::once(snapshot.shared()).chain(own) {
+        for model in routes.models() {
+            let Some(route) = routes.route(&model.name) else {
+                continue;
+            };
+            let credential = routes.credential(&model.name);
+            let is_dead = credential.is_some_and(|credential| credential.problem().is_some());
+            credentials.push((route.name().clone(), !is_dead));
+            for target in route.targets() {
+                let up = !is_dead && target.health.snapshot(now).state == State::Up;
+                rt.calls.metrics().target_up(route.name(), &target.id, up);
+            }
         }
     }
     rt.calls.metrics().credentials_up(credentials);

@@ -11,7 +11,7 @@ use moltbot_router::health::HealthKey;
 use moltbot_router::table::RouteTarget;
 use moltbot_router::tier::{self, Place};
 use moltbot_router::times::Timeouts;
-use moltbot_types::{Credential, TargetId};
+use moltbot_types::{Credential, TargetId, Workspace};
 use moltbot_wire::openai::OPENAI;
 use serde_json::Value;
 
@@ -35,9 +35,10 @@ pub(crate) fn ids(model: &Model) -> impl Iterator<Item = TargetId> + '_ {
     })
 }
 
-/// The targets of a model, each with its path.
+/// The targets of a model, each with its path. The model is shared, or `owner`'s alone.
 pub(crate) fn all(
     model: &Model,
+    owner: Option<&Workspace>,
     credential: &Arc<dyn Credential>,
     config: &Config,
     rt: &Runtime,
@@ -45,7 +46,7 @@ pub(crate) fn all(
     let ends = ends(model, rt).map_err(StartError::other)?;
     let targets = ids(model).zip(&ends);
     targets
-        .map(|(id, end)| target(model, id, end, credential, config, rt))
+        .map(|(id, end)| target(model, owner, id, end, credential, config, rt))
         .collect::<Result<_, _>>()
         .map_err(StartError::other)
 }
@@ -75,6 +76,7 @@ fn ends<'a>(model: &'a Model, rt: &Runtime) -> Result<Vec<End<'a>>, SetupError> 
 
 fn target(
     model: &Model,
+    owner: Option<&Workspace>,
     id: TargetId,
     end: &End<'_>,
     credential: &Arc<dyn Credential>,
@@ -85,10 +87,15 @@ fn target(
         Auth::None => None,
         _ => Some(credential.id().into()),
     };
+    // Two workspaces may have models, and so targets, of one name.
+    let scoped = match owner {
+        None => id.to_string(),
+        Some(owner) => format!("{owner}\0{id}"),
+    };
     let (at, address) = match end {
         End::Address(at) => (Some(*at), Arc::from(&*at.url)),
         End::Server(_, replica) => (None, replica.base_url().into()),
-        End::Builtin(at) => (*at, Arc::from(id.as_str())),
+        End::Builtin(at) => (*at, Arc::from(&*scoped)),
     };
     let health = rt.health.target(&HealthKey {
         address,
@@ -96,7 +103,7 @@ fn target(
         credential: shown_as.clone(),
     });
     let settings = TargetSettings {
-        id: id.clone(),
+        permits: scoped,
         concurrency: model.concurrency,
         queue_wait: config.server.limits.queue_wait,
         timeouts: timeouts(model),

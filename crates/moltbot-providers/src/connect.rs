@@ -12,10 +12,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::uri::Scheme;
 use http::{Request, Uri};
-use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
@@ -25,6 +23,7 @@ use rustls::pki_types::CertificateDer;
 use tower_service::Service;
 
 use crate::error::SetupError;
+use crate::http::Sent;
 use dns::Resolver;
 use host::Hosts;
 pub(crate) use host::{Host, Received};
@@ -68,7 +67,7 @@ impl Default for ClientSettings {
     }
 }
 
-type Pool = legacy::Client<Connector, Full<Bytes>>;
+type Pool = legacy::Client<Connector, Sent>;
 
 /// The pool; clones share it.
 ///
@@ -131,12 +130,12 @@ impl Client {
     }
 
     /// Sends a request on a pooled connection, or on a new one made within `limit`.
-    pub(crate) fn send(&self, request: Request<Full<Bytes>>, limit: Duration) -> Sending {
+    pub(crate) fn send(&self, request: Request<Sent>, limit: Duration) -> Sending {
         CONNECT_LIMIT.scope(limit, self.pooled.request(request))
     }
 
     /// Sends a request on a connection that nobody has used.
-    pub(crate) fn send_fresh(&self, request: Request<Full<Bytes>>, limit: Duration) -> Sending {
+    pub(crate) fn send_fresh(&self, request: Request<Sent>, limit: Duration) -> Sending {
         CONNECT_LIMIT.scope(limit, self.fresh.request(request))
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod events;
 mod place;
+mod sent;
 mod spec;
 
 use std::error::Error;
@@ -10,10 +11,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
-use moltbot_types::{Call, CallError, Headers, Kind, Next, Reply, Retry};
+use moltbot_types::{Call, CallError, Headers, Kind, Next, Pieces, Reply, Retry};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,6 +21,7 @@ use crate::classify::repeatable;
 use crate::connect::{Client, Failure, Host, Received, Stamp};
 use crate::error::SetupError;
 pub use place::list_of_models;
+pub(crate) use sent::Sent;
 use spec::Target;
 pub use spec::TargetSpec;
 
@@ -61,7 +62,7 @@ impl Http {
     async fn send(
         &self,
         call: &Call,
-        body: Bytes,
+        body: Pieces,
         shown: &Headers,
     ) -> Result<Response<Received>, CallError> {
         let limit = self.target.connect;

@@ -8,6 +8,7 @@ use http::StatusCode;
 use crate::call::{Edit, Head, Operation};
 use crate::chat::{Answer, Prompt};
 use crate::error::{CallError, UpstreamFault};
+use crate::pieces::Pieces;
 use crate::reply::Frames;
 use crate::usage::Usage;
 
@@ -29,11 +30,19 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// stands twice where it is read, and for a missing or empty model.
     fn peek(&self, operation: Operation, body: &[u8]) -> Result<Head, CallError>;
 
-    /// Splices `edits` into `body`; every other byte stays as it is.
+    /// Splices `edits` into `body`; every other byte stays as it is, and where it is in a long body.
     ///
     /// # Errors
     /// `BadRequest` where the body is broken at the place of an edit.
-    fn edit(&self, head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, CallError>;
+    fn splice(&self, head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Pieces, CallError>;
+
+    /// The same in one piece.
+    ///
+    /// # Errors
+    /// Those of [`Dialect::splice`].
+    fn edit(&self, head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, CallError> {
+        self.splice(head, body, edits).map(Pieces::join)
+    }
 
     /// Reads the texts of a prompt.
     ///

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use moltbot_types::{CallError, Kind};
+use moltbot_types::{CallError, Kind, Pieces};
 
 use crate::json::skip_blanks;
 
@@ -16,27 +16,52 @@ pub(crate) struct Splice<'a> {
     pub(crate) insert: Vec<(&'a str, &'a str)>,
 }
 
+/// A shorter body is copied, which costs less than to keep its pieces apart.
+const SHORT: usize = 4096;
+
 impl Splice<'_> {
-    /// Makes the changes in one new buffer; without any the body stays the one it was.
+    /// Makes the changes; of a long body the parts that stay are not copied, and without a change it stays
+    /// the one it was.
     ///
     /// # Errors
     /// `BadRequest` where the body is no object, or a range does not lie in it.
-    pub(crate) fn apply(&self, body: &Bytes) -> Result<Bytes, CallError> {
+    pub(crate) fn apply(&self, body: &Bytes) -> Result<Pieces, CallError> {
         if self.replace.is_none() && self.insert.is_empty() {
-            return Ok(body.clone());
+            return Ok(body.clone().into());
         }
         let brace = skip_blanks(body, 0);
         if body.get(brace) != Some(&b'{') {
             return Err(misfit());
         }
         let inside = brace + 1;
-        let added: usize = self
-            .insert
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + "\"\":,".len())
-            .sum();
-        let replaced = self.replace.as_ref().map_or(0, |(_, text)| text.len());
-        let mut out = BytesMut::with_capacity(body.len() + added + replaced);
+        let (range, text) = match &self.replace {
+            Some((range, text)) => (range.clone(), *text),
+            None => (inside..inside, ""),
+        };
+        if range.start < inside || range.start > range.end || range.end > body.len() {
+            return Err(misfit());
+        }
+        let mut out = BytesMut::new();
+        if body.len() < SHORT {
+            out.reserve(body.len() + self.added() + text.len());
+            self.open(body, inside, &mut out);
+            out.put_slice(&body[inside..range.start]);
+            out.put_slice(text.as_bytes());
+            out.put_slice(&body[range.end..]);
+            return Ok(out.freeze().into());
+        }
+        self.open(body, inside, &mut out);
+        let pieces = [
+            out.freeze(),
+            body.slice(inside..range.start),
+            Bytes::copy_from_slice(text.as_bytes()),
+            body.slice(range.end..),
+        ];
+        Ok(pieces.into_iter().collect())
+    }
+
+    /// Writes all up to the first member that was there before.
+    fn open(&self, body: &[u8], inside: usize, out: &mut BytesMut) {
         out.put_slice(&body[..inside]);
         for (index, (name, value)) in self.insert.iter().enumerate() {
             if index > 0 {
@@ -51,17 +76,14 @@ impl Splice<'_> {
         if others && !self.insert.is_empty() {
             out.put_u8(b',');
         }
-        match &self.replace {
-            Some((range, text)) => {
-                let before = body.get(inside..range.start).ok_or_else(misfit)?;
-                let after = body.get(range.end..).ok_or_else(misfit)?;
-                out.put_slice(before);
-                out.put_slice(text.as_bytes());
-                out.put_slice(after);
-            }
-            None => out.put_slice(&body[inside..]),
-        }
-        Ok(out.freeze())
+    }
+
+    /// Bytes of the new members.
+    fn added(&self) -> usize {
+        let members = self.insert.iter();
+        members
+            .map(|(name, value)| name.len() + value.len() + "\"\":,".len())
+            .sum()
     }
 }
 

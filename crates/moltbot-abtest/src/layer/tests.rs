@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use moltbot_types::call::CallParts;
 use moltbot_types::dialect::Splitter;
 use moltbot_types::{
-    Answer, Attempt, Dialect, Head, Layered, Operation, Outcome as How, Prompt, Remembered,
+    Answer, Attempt, Dialect, Head, Layered, Operation, Outcome as How, Pieces, Prompt, Remembered,
     UpstreamFault,
 };
 use tower_layer::Layer;
@@ -34,14 +34,14 @@ impl Dialect for Quoted {
     fn peek(&self, _: Operation, _: &[u8]) -> Result<Head, CallError> {
         Err(CallError::new(Kind::Internal, "not needed here"))
     }
-    fn edit(&self, head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, CallError> {
+    fn splice(&self, head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Pieces, CallError> {
         let at = head.model_at.clone().unwrap();
         let [Edit::Model(text)] = edits else {
             return Err(CallError::new(Kind::Internal, "one edit"));
         };
-        Ok([&body[..at.start], text.as_bytes(), &body[at.end..]]
-            .concat()
-            .into())
+        let text = Bytes::copy_from_slice(text.as_bytes());
+        let pieces = [body.slice(..at.start), text, body.slice(at.end..)];
+        Ok(pieces.into_iter().collect())
     }
     fn read(&self, _: Operation, _: &[u8]) -> Result<Prompt, CallError> {
         Ok(Prompt::default())

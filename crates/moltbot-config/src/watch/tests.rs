@@ -5,6 +5,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Auth;
+use crate::home::Home;
+use crate::layers::Overrides;
+use crate::load::load;
 use crate::write;
 
 /// A watch over `name` in a folder of its own, with real files and real time.
@@ -153,21 +156,6 @@ async fn dropping_ends_the_task() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn fm_64_a_half_written_file_is_read_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let home = Home::new(dir.path());
-    fs::create_dir(home.config_dir()).unwrap();
-    fs::write(home.gateway_file(), "region: [").unwrap();
-    let later = home.gateway_file();
-    let overrides = Overrides::default();
-    let (loaded, ()) = tokio::join!(load_settled(&home, &overrides), async move {
-        sleep(Duration::from_millis(300)).await;
-        fs::write(later, "region: east\n").unwrap();
-    });
-    assert_eq!(loaded.unwrap().config.region.as_deref(), Some("east"));
-}
-
 #[tokio::test(start_paused = true)]
 async fn fm_64_a_change_is_told_once_its_writer_rests() {
     let dir = tempfile::tempdir().unwrap();
@@ -221,7 +209,7 @@ async fn fm_66_a_rotated_secret_is_in_force() {
                 .await
                 .unwrap()
         );
-        let after = load_settled(&home, &overrides).await.unwrap();
+        let after = load(&home, &overrides).unwrap();
         let in_force = after.config.models.iter().map(|model| match &model.auth {
             Auth::ApiKey { key, .. } => key.expose_secret(),
             other => panic!("{other:?}"),

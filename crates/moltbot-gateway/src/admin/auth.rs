@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use moltbot_auth::credential::{Fault, try_at};
 use moltbot_config::config::{Auth, Model};
 use moltbot_providers::http::list_of_models;
+use moltbot_types::Workspace;
 use moltbot_types::admin::CredentialStatus;
 use moltbot_wire::openai::OPENAI;
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::models::unknown;
+use super::seen::{self, Seen};
 use super::{Admin, Answer, Refusal, json};
 use crate::runtime::{LAST_TOKEN, Runtime};
 
@@ -33,9 +33,9 @@ pub(super) struct Wanted {
 }
 
 impl Admin {
-    pub(super) fn auth_list(&self) -> Answer {
+    pub(super) fn auth_list(&self, scope: &Workspace) -> Answer {
         let loaded = self.load()?;
-        let models = loaded.config.models.iter();
+        let models = Seen::of(&loaded, scope)?.models();
         let rows = models.map(|model| {
             let mut row = row(model);
             if let Some(daemon) = &self.daemon
@@ -55,16 +55,17 @@ impl Admin {
     }
 
     /// Logs in as each model, or the one that was asked for.
-    pub(super) async fn auth_check(&self, asked: Asked) -> Answer {
-        let config = self.load()?.config;
+    pub(super) async fn auth_check(&self, scope: &Workspace, asked: Asked) -> Answer {
+        let loaded = self.load()?;
+        let seen = Seen::of(&loaded, scope)?;
         let models: Vec<&Model> = match &asked.model {
-            Some(name) => vec![config.model(name).ok_or_else(|| unknown(name))?],
-            None => config.models.iter().collect(),
+            Some(name) => vec![seen.model(name)?],
+            None => seen.models().collect(),
         };
         let rows = match &self.daemon {
             Some(daemon) => check_all(&models, &daemon.rt).await,
             None => {
-                let rt = self.runtime(&config)?;
+                let rt = self.runtime(&loaded.config)?;
                 let rows = check_all(&models, &rt).await;
                 // A refresh token that came meanwhile is kept first.
                 rt.end(LAST_TOKEN).await;
@@ -75,17 +76,21 @@ impl Admin {
     }
 
     /// Writes a secret into the entry that the model reads.
-    pub(super) async fn auth_set(&self, name: &str, wanted: Wanted) -> Answer {
+    pub(super) async fn auth_set(&self, scope: &Workspace, name: &str, wanted: Wanted) -> Answer {
         let loaded = self.load()?;
-        let model = loaded.config.model(name).ok_or_else(|| unknown(name))?;
+        let seen = Seen::of(&loaded, scope)?;
+        let model = seen.model(name)?;
+        seen.owner(scope, name)?;
         let secret = wanted.secret.trim();
         if secret.is_empty() {
             return Err(Refusal::usage("the secret is empty; nothing was written"));
         }
-        let configured = loaded.get(&format!("models.{name}.auth.type"));
-        let configured = configured.ok().flatten();
         let is_client = wanted.client_id.is_some() || wanted.token_url.is_some() || wanted.refresh;
-        let is_oauth = is_client || configured.as_ref().and_then(Value::as_str) == Some("oauth");
+        let is_oauth = is_client
+            || matches!(
+                model.auth,
+                Auth::OAuth(_) | Auth::Missing { oauth: true, .. }
+            );
         let (kind, key) = match (is_oauth, wanted.refresh) {
             (true, true) => ("oauth", "refresh_token"),
             (true, false) => ("oauth", "client_secret"),
@@ -103,16 +108,21 @@ impl Admin {
         let entry = entry_of(model);
         self.edit(|editor| editor.set_credential(entry, &keys))?;
         let mut words = format!("the {key} of \"{entry}\" is written to models/auth.json");
-        if let Some(Auth::Missing { what, .. }) =
-            self.load()?.config.model(name).map(|model| &model.auth)
-        {
+        let loaded = self.load()?;
+        if let Auth::Missing { what, .. } = &Seen::of(&loaded, scope)?.model(name)?.auth {
             words = format!("{words}; still missing: {what}");
         }
         self.changed(&words).await
     }
 
-    pub(super) async fn auth_remove(&self, name: &str) -> Answer {
-        self.edit(|editor| editor.remove_credential(name))?;
+    /// Takes an entry out; that of a workspace is named without its workspace.
+    pub(super) async fn auth_remove(&self, scope: &Workspace, name: &str) -> Answer {
+        seen::workspace(&self.load()?.config, scope)?;
+        let name = match scope.as_str() {
+            Workspace::DEFAULT => name.to_owned(),
+            scope => format!("{scope}/{name}"),
+        };
+        self.edit(|editor| editor.remove_credential(&name))?;
         let words = format!("\"{name}\" is taken out of models/auth.json");
         self.changed(&words).await
     }

@@ -1,6 +1,7 @@
 //! The configuration's files: what is in force, what they say, and changes of them.
 
 use moltbot_config::{EditError, Editor, KeyError, Loaded, Overrides, Problems};
+use moltbot_types::Workspace;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -64,6 +65,20 @@ impl Admin {
         work: impl FnOnce(Editor<'_>) -> Result<T, EditError>,
     ) -> Result<T, Refusal> {
         Ok(work(Editor::new(&self.home, &self.overrides()))?)
+    }
+
+    /// The same on the models of a workspace, or on the shared ones.
+    pub(super) fn edit_models<T>(
+        &self,
+        owner: Option<&Workspace>,
+        work: impl FnOnce(Editor<'_>) -> Result<T, EditError>,
+    ) -> Result<T, Refusal> {
+        self.edit(|editor| {
+            work(match owner {
+                Some(owner) => editor.in_workspace(owner.as_str()),
+                None => editor,
+            })
+        })
     }
 
     pub(super) fn config_show(&self) -> Answer {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
+use moltbot_types::Workspace;
 use moltbot_types::admin::{DrillOrder, DrillReport};
 use tokio::time::{Instant, interval, sleep, timeout};
 
@@ -44,7 +45,7 @@ pub(super) struct Call {
 }
 
 impl Admin {
-    pub(super) async fn drill(&self, order: DrillOrder) -> Answer {
+    pub(super) async fn drill(&self, scope: &Workspace, order: DrillOrder) -> Answer {
         let daemon = self.daemon()?;
         let alone = Arc::clone(&daemon.drill).try_lock_owned();
         let _alone = alone.map_err(|_| {
@@ -60,8 +61,8 @@ impl Admin {
                 "a phase has from 1 to {MOST_CALLS} calls"
             )));
         }
-        let scene = Scene::choose(&daemon.live.snapshot(), &daemon.rt, &order)?;
-        let phase = || daemon.phase(scene.model(), calls);
+        let scene = Scene::choose(&daemon.live.snapshot(), scope, &daemon.rt, &order)?;
+        let phase = || daemon.phase(scope, scene.model(), calls);
 
         let before = phase().await;
         let victims = scene.victims(&before);
@@ -109,15 +110,17 @@ impl Admin {
 
 impl Daemon {
     /// Asks the model so many times, as callers do.
-    async fn phase(&self, model: &str, calls: usize) -> Vec<Call> {
+    async fn phase(&self, scope: &Workspace, model: &str, calls: usize) -> Vec<Call> {
         let pace = stream::unfold(interval(PACE), |mut pace| async {
             pace.tick().await;
             Some(((), pace))
         });
         let calls = pace.take(calls).take_until(sleep(PHASE)).map(|()| async {
             let snapshot = self.live.snapshot();
-            let probed = match snapshot.config.model(model) {
-                Some(model) => timeout(CALL, probe(&snapshot, model, 8)).await.ok(),
+            let workspace = snapshot.workspace(scope).ok();
+            let asked = workspace.and_then(|path| Some((path, path.model(model)?)));
+            let probed = match asked {
+                Some((path, model)) => timeout(CALL, probe(path, model, 8)).await.ok(),
                 None => None, // it was removed meanwhile
             };
             Call {

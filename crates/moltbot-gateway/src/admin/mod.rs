@@ -11,6 +11,7 @@ mod keys;
 mod listener;
 mod models;
 mod probe;
+mod seen;
 mod status;
 
 use std::sync::Arc;
@@ -152,27 +153,28 @@ impl Admin {
                 self.config_set(&decode(key), body(request)?).await
             }
             ("DELETE", ["config", "values", key]) => self.config_unset(&decode(key)).await,
-            ("GET", ["auth"]) => self.auth_list(),
-            ("POST", ["auth", "check"]) => self.auth_check(body(request)?).await,
+            ("GET", ["auth"]) => self.auth_list(&scope),
+            ("POST", ["auth", "check"]) => self.auth_check(&scope, body(request)?).await,
             ("PUT", ["auth", "entries", name]) => {
-                self.auth_set(&decode(name), body(request)?).await
+                self.auth_set(&scope, &decode(name), body(request)?).await
             }
-            ("DELETE", ["auth", "entries", name]) => self.auth_remove(&decode(name)).await,
+            ("DELETE", ["auth", "entries", name]) => self.auth_remove(&scope, &decode(name)).await,
             ("GET", ["keys"]) => self.keys(&scope).await,
             ("POST", ["keys"]) => self.key_create(&scope, body(request)?).await,
             ("DELETE", ["keys", id]) => self.key_revoke(&scope, &decode(id)).await,
             ("POST", ["keys", id, "rotate"]) => {
                 self.key_rotate(&scope, &decode(id), body(request)?).await
             }
-            ("GET", ["models"]) => self.models(),
-            ("POST", ["models"]) => self.model_add(body(request)?).await,
-            ("GET", ["models", name]) => self.model(&decode(name)),
-            ("DELETE", ["models", name]) => self.model_remove(&decode(name)).await,
-            ("POST", ["models", name, "test"]) => self.model_test(&decode(name)).await,
+            ("GET", ["models"]) => self.models(&scope),
+            ("POST", ["models"]) => self.model_add(&scope, body(request)?).await,
+            ("GET", ["models", name]) => self.model(&scope, &decode(name)),
+            ("DELETE", ["models", name]) => self.model_remove(&scope, &decode(name)).await,
+            ("POST", ["models", name, "test"]) => self.model_test(&scope, &decode(name)).await,
             ("POST", ["models", name, "switch"]) => {
-                self.model_switch(&decode(name), body(request)?).await
+                self.model_switch(&scope, &decode(name), body(request)?)
+                    .await
             }
-            ("POST", ["drill"]) => self.drill(body(request)?).await,
+            ("POST", ["drill"]) => self.drill(&scope, body(request)?).await,
             ("GET", ["log-level"]) => self.log_level(),
             ("PUT", ["log-level"]) => self.set_log_level(body(request)?),
             (method, _) => Err(Refusal::missing(format!(

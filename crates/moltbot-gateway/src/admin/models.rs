@@ -6,10 +6,13 @@ use moltbot_config::Config;
 use moltbot_config::config::{Model, ModelKind, Provider};
 use moltbot_store::Store;
 use moltbot_telemetry::{Telemetry, TelemetrySettings};
+use moltbot_types::Workspace;
+use moltbot_types::admin::ModelStatus;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::probe::{Probed, probe};
+use super::seen::{Seen, in_service, unknown};
 use super::{Admin, Answer, Refusal, json};
 use crate::runtime::{LAST_TOKEN, Runtime};
 use crate::snapshot::Snapshot;
@@ -22,25 +25,35 @@ pub(super) struct Switch {
 }
 
 impl Admin {
-    pub(super) fn models(&self) -> Answer {
+    pub(super) fn models(&self, scope: &Workspace) -> Answer {
         let loaded = self.load()?;
-        let models = loaded.config.models.iter();
-        json(&models.map(|model| self.listed(model)).collect::<Vec<_>>())
+        let seen = Seen::of(&loaded, scope)?;
+        let models = seen.models();
+        let models: Vec<_> = models
+            .map(|model| self.listed(model, scope, &seen))
+            .collect();
+        json(&models)
     }
 
-    pub(super) fn model(&self, name: &str) -> Answer {
+    pub(super) fn model(&self, scope: &Workspace, name: &str) -> Answer {
         let loaded = self.load()?;
-        let model = loaded.config.model(name).ok_or_else(|| unknown(name))?;
-        json(&self.listed(model))
+        let seen = Seen::of(&loaded, scope)?;
+        json(&self.listed(seen.model(name)?, scope, &seen))
     }
 
-    fn listed(&self, model: &Model) -> Value {
+    fn listed(&self, model: &Model, scope: &Workspace, seen: &Seen<'_>) -> Value {
+        let owner = match seen.owns(&model.name) {
+            true => scope.as_str(),
+            false => Workspace::DEFAULT,
+        };
         let status = self.daemon.as_ref().and_then(|daemon| {
             let models = crate::status::models(&daemon.live.snapshot());
-            models.into_iter().find(|status| status.name == model.name)
+            let its = |status: &ModelStatus| status.name == model.name && status.workspace == owner;
+            models.into_iter().find(its)
         });
         json!({
             "name": model.name,
+            "workspace": owner,
             "kind": match model.kind {
                 ModelKind::Chat => "chat",
                 ModelKind::Code => "code",
@@ -59,46 +72,53 @@ impl Admin {
         })
     }
 
-    pub(super) async fn model_add(&self, model: Value) -> Answer {
+    pub(super) async fn model_add(&self, scope: &Workspace, model: Value) -> Answer {
         let name = model["name"].as_str().unwrap_or_default().to_owned();
-        self.edit(|editor| editor.add_model(&model.to_string()))?;
+        Seen::of(&self.load()?, scope)?;
+        let owner = Some(scope).filter(|scope| scope.as_str() != Workspace::DEFAULT);
+        self.edit_models(owner, |editor| editor.add_model(&model.to_string()))?;
         self.changed(&format!("model {name} is added")).await
     }
 
-    pub(super) async fn model_remove(&self, name: &str) -> Answer {
-        self.edit(|editor| editor.remove_model(name))?;
+    pub(super) async fn model_remove(&self, scope: &Workspace, name: &str) -> Answer {
+        let loaded = self.load()?;
+        let seen = Seen::of(&loaded, scope)?;
+        let owner = seen.owner(scope, name)?;
+        self.edit_models(owner, |editor| editor.remove_model(name))?;
         self.changed(&format!("model {name} is removed")).await
     }
 
     /// Another model answers for this one; the model itself takes the switch back.
-    pub(super) async fn model_switch(&self, name: &str, switch: Switch) -> Answer {
+    pub(super) async fn model_switch(
+        &self,
+        scope: &Workspace,
+        name: &str,
+        switch: Switch,
+    ) -> Answer {
         let loaded = self.load()?;
         let to = switch.to;
-        for asked in [name, &to] {
-            loaded.config.model(asked).ok_or_else(|| unknown(asked))?;
-        }
+        let seen = Seen::of(&loaded, scope)?;
+        let model = seen.model(name)?;
+        seen.model(&to)?;
+        let owner = seen.owner(scope, name)?;
         let key = format!("models.{name}.switch_to");
         if to != name {
-            self.edit(|editor| editor.set(&key, &to))?;
+            self.edit_models(owner, |editor| editor.set(&key, &to))?;
             return self.changed(&format!("{to} answers for {name}")).await;
         }
-        let switched = loaded
-            .config
-            .model(name)
-            .is_some_and(|model| model.switch_to.is_some());
-        if switched {
-            self.edit(|editor| editor.unset(&key))?;
+        if model.switch_to.is_some() {
+            self.edit_models(owner, |editor| editor.unset(&key))?;
         }
         self.changed(&format!("{name} answers for itself")).await
     }
 
     /// Asks a model for one short answer, through the whole path.
-    pub(super) async fn model_test(&self, name: &str) -> Answer {
+    pub(super) async fn model_test(&self, scope: &Workspace, name: &str) -> Answer {
         let probed = match &self.daemon {
-            Some(daemon) => asked(&daemon.live.snapshot(), name).await?,
+            Some(daemon) => asked(&daemon.live.snapshot(), scope, name).await?,
             None => {
-                let (snapshot, rt) = self.build(name)?;
-                let probed = asked(&snapshot, name).await;
+                let (snapshot, rt) = self.build(scope, name)?;
+                let probed = asked(&snapshot, scope, name).await;
                 drop(snapshot);
                 rt.end(LAST_TOKEN).await;
                 probed?
@@ -118,20 +138,26 @@ impl Admin {
     }
 
     /// The snapshot of the files, with the daemon down, to ask that model.
-    fn build(&self, name: &str) -> Result<(Snapshot, Runtime), Refusal> {
+    fn build(&self, scope: &Workspace, name: &str) -> Result<(Snapshot, Runtime), Refusal> {
         let failed = |error: crate::gateway::StartError| Refusal::failed(error.to_string());
         let mut loaded = self.load()?;
-        let model = loaded.config.model(name).ok_or_else(|| unknown(name))?;
-        if model.instance.is_some() {
+        if Seen::of(&loaded, scope)?.model(name)?.instance.is_some() {
             return Err(Refusal::needs_daemon());
         }
         // Their servers run with the daemon alone.
-        let models = &mut loaded.config.models;
-        models.retain(|model| model.instance.is_none());
+        let config = &mut loaded.config;
+        config.models.retain(|model| model.instance.is_none());
+        for rules in config
+            .workspaces
+            .iter_mut()
+            .filter_map(|it| it.rules.as_mut())
+        {
+            rules.models.retain(|model| model.instance.is_none());
+        }
         let key = live::caller_key(&self.home).map_err(failed)?;
         let rt = self.runtime(&loaded.config)?;
-        let snapshot = Snapshot::build(0, loaded.config, key.as_deref(), &rt).map_err(failed)?;
-        Ok((snapshot, rt))
+        let built = Snapshot::build(0, loaded.config, key.as_deref(), None, &rt);
+        Ok((built.map_err(failed)?, rt))
     }
 
     /// What a snapshot stands on, with the daemon down.
@@ -149,9 +175,10 @@ impl Admin {
     }
 }
 
-async fn asked(snapshot: &Snapshot, name: &str) -> Result<Probed, Refusal> {
-    let model = snapshot.config.model(name).ok_or_else(|| unknown(name))?;
-    Ok(probe(snapshot, model, 16).await)
+async fn asked(snapshot: &Snapshot, scope: &Workspace, name: &str) -> Result<Probed, Refusal> {
+    let workspace = in_service(snapshot, scope)?;
+    let model = workspace.model(name).ok_or_else(|| unknown(name))?;
+    Ok(probe(workspace, model, 16).await)
 }
 
 /// Where a model is answered, as `model show` tells it; servers of our own have no lasting address.
@@ -160,10 +187,4 @@ fn addresses(model: &Model) -> Vec<String> {
         Some(_) => target::ids(model).map(|id| id.to_string()).collect(),
         None => model.targets.iter().map(|at| at.url.clone()).collect(),
     }
-}
-
-pub(super) fn unknown(name: &str) -> Refusal {
-    Refusal::missing(format!(
-        "there is no model `{name}`; `moltctl model list` names those there are"
-    ))
 }

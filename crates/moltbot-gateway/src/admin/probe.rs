@@ -10,13 +10,13 @@ use moltbot_types::call::CallParts;
 use moltbot_types::record::Tried;
 use moltbot_types::{
     Body, Call, CallError, Caller, Dialect, Ending, Next, Operation, Remembered, Reply, RequestId,
-    Trail,
+    Trail, Workspace,
 };
 use moltbot_wire::openai::OPENAI;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::snapshot::Snapshot;
+use crate::workspace::WorkspacePath;
 
 /// What came of a call.
 pub(super) struct Probed {
@@ -28,12 +28,12 @@ pub(super) struct Probed {
     pub(super) tried: Tried,
 }
 
-/// Asks a model for one short answer of at most so many tokens.
-pub(super) async fn probe(snapshot: &Snapshot, model: &Model, tokens: u32) -> Probed {
+/// Asks a model that the workspace sees for one short answer of at most so many tokens.
+pub(super) async fn probe(workspace: &WorkspacePath, model: &Model, tokens: u32) -> Probed {
     let begun = Instant::now();
     let trail = Arc::new(Trail::default());
-    let answer = match call(model, tokens, begun, &trail) {
-        Ok(call) => snapshot.path().call(call).await,
+    let answer = match call(&workspace.name, model, tokens, begun, &trail) {
+        Ok(call) => workspace.path().call(call).await,
         Err(error) => Err(error),
     };
     Probed {
@@ -43,7 +43,13 @@ pub(super) async fn probe(snapshot: &Snapshot, model: &Model, tokens: u32) -> Pr
     }
 }
 
-fn call(model: &Model, tokens: u32, begun: Instant, trail: &Arc<Trail>) -> Result<Call, CallError> {
+fn call(
+    workspace: &Workspace,
+    model: &Model,
+    tokens: u32,
+    begun: Instant,
+    trail: &Arc<Trail>,
+) -> Result<Call, CallError> {
     let (operation, mut body) = match model.kind {
         ModelKind::Embedding => (Operation::Embed, json!({ "input": "Hello" })),
         _ => (
@@ -55,7 +61,10 @@ fn call(model: &Model, tokens: u32, begun: Instant, trail: &Arc<Trail>) -> Resul
     let body = Bytes::from(body.to_string());
     Ok(Call::new(CallParts {
         id: RequestId::new(),
-        caller: Caller::anonymous(),
+        caller: Caller {
+            workspace: workspace.clone(),
+            ..Caller::anonymous()
+        },
         head: OPENAI.peek(operation, &body)?,
         body,
         dialect: &OPENAI,

@@ -118,9 +118,10 @@ impl Front {
         let snapshot = self.live.snapshot();
         let caller = snapshot.authenticate(request.headers(), peer)?;
         recording.caller(&caller);
+        let workspace = snapshot.workspace(&caller.workspace)?;
         let body = match route {
-            Route::Model(name) => snapshot.model_json(name)?,
-            _ => snapshot.models_json(),
+            Route::Model(name) => workspace.model_json(name)?,
+            _ => workspace.models_json(),
         };
         Ok(Answered::Json(body))
     }
@@ -137,12 +138,12 @@ impl Front {
         let snapshot = self.live.snapshot();
         let caller = snapshot.authenticate(request.headers(), peer)?;
         recording.caller(&caller);
+        let workspace = snapshot.workspace(&caller.workspace)?;
         let (parts, body) = request.into_parts();
         headers::check(&parts.headers)?;
         let body = read::whole(body, &parts.headers, snapshot.config.server.limits.body).await?;
         let head = asked.dialect.peek(asked.operation, &body)?;
-        recording.model(&head, snapshot.knows(&head.model));
-        crate::caller::may_call(&caller, &head.model)?;
+        recording.model(&head, workspace.knows(head.model.as_str()));
         if head.model.as_str().starts_with("experiment:") {
             return Err(no_experiments(&head.model));
         }
@@ -164,7 +165,7 @@ impl Front {
             skills: moltbot_types::Skills::Off,
             trail: Arc::clone(asked.trail),
         });
-        let mut reply = snapshot.path().call(call).await?;
+        let mut reply = workspace.path().call(call).await?;
         reply.hold(permit);
         Ok(Answered::Reply(reply))
     }

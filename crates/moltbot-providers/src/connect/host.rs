@@ -15,7 +15,6 @@ use bytes::Bytes;
 use http::uri::{Authority, Uri};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::rt::Executor;
@@ -23,8 +22,9 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::{Instant, sleep};
 
 use super::{Connector, Failure};
+use crate::http::Sent;
 
-type Sender = SendRequest<Full<Bytes>>;
+type Sender = SendRequest<Sent>;
 
 /// The hosts that some target has. They outlive the targets for as long as another one names them.
 #[derive(Clone)]
@@ -90,7 +90,7 @@ impl Host {
     /// Sends a request on a connection that is kept, or on a new one made within `limit`.
     pub(crate) async fn send(
         self: &Arc<Self>,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Sent>,
         limit: Duration,
     ) -> Result<Response<Received>, Failure> {
         let uri = mem::take(request.uri_mut());

@@ -4,15 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use http_body_util::Full;
 use moltbot_types::{
-    Call, CallError, Credential, Dialect, Edit, Head, Headers, Kind, ModelName, TargetId,
+    Call, CallError, Credential, Dialect, Edit, Head, Headers, Kind, ModelName, Pieces, TargetId,
 };
 
 use super::place::Place;
+use super::sent::Sent;
 use crate::classify::{Scene, repeatable};
 use crate::error::SetupError;
 
@@ -142,7 +141,7 @@ impl Target {
     }
 
     /// The body that leaves: the caller's, with this target's edits.
-    pub(super) fn body(&self, call: &Call) -> Result<Bytes, CallError> {
+    pub(super) fn body(&self, call: &Call) -> Result<Pieces, CallError> {
         if call.dialect.name() != self.dialect.name() {
             let message = format!(
                 "model `{}` does not speak the dialect {}",
@@ -157,8 +156,8 @@ impl Target {
             false => 1,
         };
         match &self.edits[from..to] {
-            [] => Ok(call.body.clone()),
-            edits => call.dialect.edit(&call.head, &call.body, edits),
+            [] => Ok(call.body.clone().into()),
+            edits => call.dialect.splice(&call.head, &call.body, edits),
         }
     }
 
@@ -166,10 +165,10 @@ impl Target {
     pub(super) fn request(
         &self,
         call: &Call,
-        body: Bytes,
+        body: Pieces,
         shown: &Headers,
-    ) -> Result<Request<Full<Bytes>>, CallError> {
-        let mut request = Request::new(Full::new(body));
+    ) -> Result<Request<Sent>, CallError> {
+        let mut request = Request::new(Sent::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.place.uri(call)?;
         let mut headers = self.headers.clone();

@@ -4,13 +4,13 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, StatusCode, Uri};
-use http_body_util::Full;
+use moltbot_types::Pieces;
 use tokio::time::timeout;
 
 use crate::connect::Client;
+use crate::http::Sent;
 
 /// Asks a server, each time on a new connection: an old one would tell nothing of a server that no
 /// longer accepts.
@@ -49,13 +49,13 @@ impl Probe {
         }
     }
 
-    fn request(&self, address: SocketAddr) -> Result<Request<Full<Bytes>>, http::Error> {
+    fn request(&self, address: SocketAddr) -> Result<Request<Sent>, http::Error> {
         let uri = Uri::builder()
             .scheme(Scheme::HTTP)
             .authority(address.to_string())
             .path_and_query(self.path.clone())
             .build()?;
-        Request::get(uri).body(Full::default())
+        Request::get(uri).body(Pieces::default().into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use moltbot_types::{CallError, Edit, Head, ModelName, Operation};
+use moltbot_types::{CallError, Edit, Head, ModelName, Operation, Pieces};
 
 use crate::json::{Key, decode, skip_blanks, skip_string, skip_value};
 use crate::peek::{bad_field, locate};
@@ -117,7 +117,7 @@ fn is_limit(own: &str) -> bool {
 }
 
 /// Splices `edits` into `body`.
-pub(super) fn edit(head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, CallError> {
+pub(super) fn splice(head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Pieces, CallError> {
     let mut splice = Splice::default();
     let mut wanted: Vec<(&str, &str)> = Vec::new();
     for edit in edits {

@@ -10,7 +10,8 @@ mod write;
 use bytes::Bytes;
 use http::StatusCode;
 use moltbot_types::{
-    Answer, CallError, Dialect, Edit, Head, Operation, Prompt, Splitter, UpstreamFault, Usage,
+    Answer, CallError, Dialect, Edit, Head, Operation, Pieces, Prompt, Splitter, UpstreamFault,
+    Usage,
 };
 
 /// The dialect. It has no state, so one `static` serves all calls.
@@ -41,8 +42,8 @@ impl Dialect for OpenAi {
         body::peek(operation, body)
     }
 
-    fn edit(&self, head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Bytes, CallError> {
-        body::edit(head, body, edits)
+    fn splice(&self, head: &Head, body: &Bytes, edits: &[Edit]) -> Result<Pieces, CallError> {
+        body::splice(head, body, edits)
     }
 
     fn read(&self, operation: Operation, body: &[u8]) -> Result<Prompt, CallError> {

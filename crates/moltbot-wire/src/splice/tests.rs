@@ -4,7 +4,7 @@ use super::*;
 
 fn apply(splice: &Splice<'_>, body: &str) -> String {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    String::from_utf8(splice.apply(&body).unwrap().to_vec()).unwrap()
+    String::from_utf8(splice.apply(&body).unwrap().join().to_vec()).unwrap()
 }
 
 #[test]
@@ -21,8 +21,28 @@ fn an_empty_object_gets_no_comma_too_many() {
 #[test]
 fn without_a_change_the_body_is_the_one_it_was() {
     let body = Bytes::from(vec![b'{', b'}']);
-    let same = Splice::default().apply(&body).unwrap();
+    let same = Splice::default().apply(&body).unwrap().join();
     assert_eq!(same.as_ptr(), body.as_ptr());
+}
+
+#[test]
+fn what_stays_of_a_long_body_is_not_copied() {
+    let body = Bytes::from(format!(
+        r#"{{"prompt":"{}","model":"m"}}"#,
+        "x".repeat(SHORT)
+    ));
+    let at = body.len() - 4..body.len() - 1;
+    let splice = Splice {
+        replace: Some((at, "\"other\"")),
+        insert: vec![("a", "1")],
+    };
+    let pieces: Vec<_> = splice.apply(&body).unwrap().into_iter().collect();
+    let [first, prompt, model, last] = pieces.as_slice() else {
+        panic!("{} pieces", pieces.len());
+    };
+    assert_eq!((first, model), (&"{\"a\":1,".into(), &"\"other\"".into()));
+    assert_eq!(prompt.as_ptr(), body[1..].as_ptr());
+    assert_eq!(last.as_ptr(), body[body.len() - 1..].as_ptr());
 }
 
 #[test]
@@ -43,8 +63,10 @@ proptest! {
         before in "[ \n]{0,3}",
         model in "[a-z]{1,8}",
         prompt in "[a-zé ]{0,40}",
+        times in prop_oneof![Just(1_usize), Just(300)],
         value in "[1-9][0-9]{0,3}",
     ) {
+        let prompt = prompt.repeat(times);
         let body = format!("{before}{{\"prompt\": \"{prompt}\" ,\"model\":\"{model}\"}} ");
         let from = body.rfind(&format!("\"{model}\"")).unwrap();
         let splice = Splice {

@@ -166,7 +166,7 @@ const OAUTH: &str = "models:
 #[test]
 fn oauth_without_its_secret_is_dead_and_says_what_is_missing() {
     let config = bench(OAUTH).config();
-    let Auth::Missing { id, what } = &config.models[0].auth else {
+    let Auth::Missing { id, what, .. } = &config.models[0].auth else {
         panic!("{:?}", config.models[0].auth)
     };
     assert_eq!(id, "model/primary-model");

@@ -8,14 +8,14 @@ use moltbot_providers::instance::Replica;
 use moltbot_router::health::{Held, Standing, State, TargetHealth};
 use moltbot_router::table::{Route, RouteTarget};
 use moltbot_router::tier::Role;
-use moltbot_types::TargetId;
 use moltbot_types::admin::{DrillOrder, DrillPart};
+use moltbot_types::{TargetId, Workspace};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::{Call, Refusal};
-use crate::admin::models::unknown;
+use crate::admin::seen::{in_service, unknown};
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
 
@@ -49,23 +49,24 @@ impl Scene {
     /// There is no such model, or nobody else could answer: that would be no drill but an outage.
     pub(super) fn choose(
         snapshot: &Snapshot,
+        scope: &Workspace,
         rt: &Runtime,
         order: &DrillOrder,
     ) -> Result<Self, Refusal> {
-        let config = &snapshot.config;
+        let region = snapshot.config.region.as_deref();
+        let workspace = in_service(snapshot, scope)?;
         let of = |model: &Model| {
-            let route = snapshot.own_route(&model.name)?;
-            Self::of(model, route, config.region.as_deref(), rt, order.take)
+            let route = workspace.routes_of(&model.name)?.route(&model.name)?;
+            Self::of(model, route, region, rt, order.take)
         };
         let Some(name) = &order.model else {
-            let found = config
-                .models
-                .iter()
+            let found = workspace
+                .models()
                 .filter(|m| m.switch_to.is_none())
                 .find_map(of);
             return found.ok_or_else(|| refuse("no model can do without that"));
         };
-        let model = config.model(name).ok_or_else(|| unknown(name))?;
+        let model = workspace.model(name).ok_or_else(|| unknown(name))?;
         if let Some(other) = &model.switch_to {
             return Err(Refusal::usage(format!(
                 "{other} answers for {name}; name that one with --model"

@@ -21,7 +21,7 @@ fn default(name: &str, value: &str) -> Edit {
 
 fn edited(body: &str, edits: &[Edit]) -> String {
     let bytes = Bytes::copy_from_slice(body.as_bytes());
-    String::from_utf8(edit(&head(body), &bytes, edits).unwrap().to_vec()).unwrap()
+    String::from_utf8(splice(&head(body), &bytes, edits).unwrap().join().to_vec()).unwrap()
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn embeddings_are_never_streamed_and_get_no_defaults() {
     let head = peek(Operation::Embed, body.as_bytes()).unwrap();
     assert!(!head.stream);
     let bytes = Bytes::from_static(body.as_bytes());
-    let same = edit(&head, &bytes, &[default("max_tokens", "1")]).unwrap();
-    assert_eq!(same, bytes);
+    let same = splice(&head, &bytes, &[default("max_tokens", "1")]).unwrap();
+    assert_eq!(same, bytes.into());
 }
 
 #[test]
