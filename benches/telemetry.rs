@@ -78,6 +78,7 @@ fn record(c: &mut Criterion) {
             first_token: Some(Duration::from_millis(120)),
             overhead: Some(Duration::from_micros(35)),
             usage: Some(Usage::estimate(400, 900)),
+            cost_nano: 0,
             cache: "bypass",
             error: None,
         };

@@ -116,6 +116,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl monitor init ./monitoring"
     )]
     Monitor(Monitor),
+    /// Show calls, tokens and money, by workspace, model, key and day
+    #[command(
+        after_help = "Examples:\n  moltctl usage --since 7d\n  moltctl usage --by model --output json"
+    )]
+    Usage(Usage),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  moltctl completions bash > /etc/bash_completion.d/moltctl")]
     Completions {
@@ -350,6 +355,25 @@ pub(crate) struct Logs {
     /// Go on with new lines
     #[arg(long, short)]
     pub(crate) follow: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Usage {
+    /// What rows are told apart by, in a list: workspace, model, key, day [default: all]
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    pub(crate) by: Vec<String>,
+    /// Answered by this model
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Of this key
+    #[arg(long, value_name = "ID")]
+    pub(crate) key: Option<String>,
+    /// From this day (UTC) on: 2026-11-25, or 7d ago
+    #[arg(long, value_name = "DAY")]
+    pub(crate) since: Option<String>,
+    /// Up to this day and with it
+    #[arg(long, value_name = "DAY")]
+    pub(crate) until: Option<String>,
 }
 
 #[derive(Args)]

@@ -187,6 +187,7 @@ fn build_model(
         timeouts,
         concurrency: model.concurrency,
         auth,
+        price: model.price.unwrap_or_default(),
         fallback: model.fallback.0.clone(),
         fallback_on: model.fallback_on.clone(),
         switch_to: model.switch_to.clone(),

@@ -35,7 +35,6 @@ const LATER: &[(&str, Later)] = &[
         "models.*.provider",
         Later::Only(&["anthropic", "azure", "bedrock", "gemini"]),
     ),
-    ("models.*.price", Later::All),
     ("models.*.capabilities", Later::All),
     ("cache", Later::All),
     ("store.url", Later::Beginning("postgres")),

@@ -333,12 +333,26 @@ pub struct Model {
     pub concurrency: Option<usize>,
     /// As whom calls leave.
     pub auth: Auth,
+    /// What its tokens cost.
+    pub price: Price,
     /// Models that answer when this one cannot, in order. They exist, and no circle leads back.
     pub fallback: Vec<String>,
     /// Models that answer where the request does not suit this one.
     pub fallback_on: FallbackOn,
     /// While set, calls that name this model are answered by that one. It exists, and no circle leads back.
     pub switch_to: Option<String>,
+}
+
+/// What the tokens of a model cost, in dollars for a million.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Price {
+    /// Tokens that it reads.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub input: f64,
+    /// Tokens that it writes.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub output: f64,
 }
 
 /// Model servers of this machine that the daemon starts, watches and restarts.

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{
-    Breaker, Failover, FallbackOn, Instance, Logs, ModelKind, Retry, Role, Routing, Server,
+    Breaker, Failover, FallbackOn, Instance, Logs, ModelKind, Price, Retry, Role, Routing, Server,
     Timeouts,
 };
 use crate::preset;
@@ -200,6 +200,9 @@ pub(crate) struct ModelForm {
     /// As whom calls leave; `models/auth.json` wins over it, key by key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auth: Option<AuthForm>,
+    /// What its tokens cost; nothing where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) price: Option<Price>,
     /// Models that answer when this one cannot: one name or a list, in order.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub(crate) fallback: Names,
@@ -225,6 +228,7 @@ impl Default for ModelForm {
             timeouts: Timeouts::default(),
             concurrency: None,
             auth: None,
+            price: None,
             fallback: Names::default(),
             fallback_on: FallbackOn::default(),
             switch_to: None,

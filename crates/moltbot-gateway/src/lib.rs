@@ -10,6 +10,7 @@ mod live;
 mod lock;
 mod names;
 mod policy;
+mod price;
 mod record;
 mod routes;
 mod runtime;

@@ -3,24 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moltbot_telemetry::Calls;
+use jiff::Timestamp;
+use moltbot_store::ledger::LedgerRow;
 use moltbot_types::{
     CallError, CallRecord, Caller, Ending, Hold, Kind, ModelName, Outcome, RequestId, Trail, Tried,
     Usage,
 };
 use tokio::time::Instant;
 
+use crate::price::Prices;
+use crate::runtime::Runtime;
+
 /// What is known of a call so far. It is settled exactly once: at the reply's end, or when it is
 /// dropped, which means that the caller left.
 pub(crate) struct Recording(Box<Facts>);
 
 struct Facts {
-    calls: Arc<Calls>,
+    rt: Arc<Runtime>,
     id: RequestId,
     begun: Instant,
     caller: Option<Caller>,
     model: Option<ModelName>,
     known: bool,
+    /// Of the configuration that the call met.
+    prices: Prices,
     stream: bool,
     generates: bool,
     prompt_bytes: usize,
@@ -37,19 +43,20 @@ const LEFT: u16 = 499;
 
 impl Recording {
     pub(crate) fn begin(
-        calls: &Arc<Calls>,
+        rt: &Arc<Runtime>,
         id: RequestId,
         begun: Instant,
         trail: Arc<Trail>,
     ) -> Self {
-        calls.begin();
+        rt.calls.begin();
         Self(Box::new(Facts {
-            calls: Arc::clone(calls),
+            rt: Arc::clone(rt),
             id,
             begun,
             caller: None,
             model: None,
             known: false,
+            prices: Prices::default(),
             stream: false,
             generates: false,
             prompt_bytes: 0,
@@ -72,7 +79,8 @@ impl Recording {
     }
 
     /// The body named a model; `known`: one that the caller can see.
-    pub(crate) fn model(&mut self, call: &moltbot_types::Head, known: bool) {
+    pub(crate) fn model(&mut self, call: &moltbot_types::Head, known: bool, prices: &Prices) {
+        self.0.prices = prices.clone();
         self.0.model = Some(call.model.clone());
         self.0.known = known;
         self.0.stream = call.stream;
@@ -123,8 +131,9 @@ impl Recording {
         if std::mem::replace(&mut facts.settled, true) {
             return;
         }
+        let error = facts.error.take();
         facts.trail.with(|tried| {
-            facts.calls.record(&CallRecord {
+            let call = CallRecord {
                 id: facts.id,
                 caller: facts.caller.as_ref(),
                 model: facts.model.as_ref(),
@@ -135,11 +144,44 @@ impl Recording {
                 first_token: facts.first_token,
                 overhead: facts.overhead,
                 usage,
+                cost_nano: cost(usage, tried, &facts.prices),
                 cache: "bypass",
-                error: facts.error.take(),
-            });
+                error,
+            };
+            enter(&facts.rt, &call);
+            facts.rt.calls.record(&call);
         });
     }
+}
+
+/// What the model that answered takes for it.
+fn cost(usage: Option<Usage>, tried: &Tried, prices: &Prices) -> u64 {
+    match (usage, &tried.served) {
+        (Some(usage), Some(served)) => prices.of(&served.model, usage),
+        _ => 0,
+    }
+}
+
+/// Enters a call in the ledger, where a model was asked for it: the row is the system's before the last byte leaves.
+fn enter(rt: &Runtime, call: &CallRecord<'_>) {
+    let (Some(caller), Some(model), Some(served)) = (call.caller, call.model, &call.tried.served)
+    else {
+        return;
+    };
+    let row = LedgerRow {
+        request: call.id,
+        at: Timestamp::now(),
+        workspace: caller.workspace.clone(),
+        model: model.clone(),
+        served: served.model.clone(),
+        key: caller.key.as_deref().map(str::to_owned),
+        usage: call.usage.unwrap_or_default(),
+        cost_nano: i64::try_from(call.cost_nano).unwrap_or(i64::MAX),
+        cached: matches!(call.cache, "hit" | "semantic"),
+        status: call.status,
+    };
+    // A row that the disk does not take waits in memory; the store says so, and counts what it must give up.
+    let _ = rt.store.ledger.append(&row);
 }
 
 impl Recording {

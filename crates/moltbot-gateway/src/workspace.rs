@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::gateway::StartError;
 use crate::policy;
+use crate::price::Prices;
 use crate::routes::Routes;
 use crate::runtime::Runtime;
 use crate::stack;
@@ -28,6 +29,7 @@ pub(crate) struct WorkspacePath {
     own: Routes,
     table: Arc<Table>,
     path: Plain<CallService>,
+    prices: Prices,
     list: Bytes,
     entries: HashMap<ModelName, Bytes>,
     fingerprint: String,
@@ -70,6 +72,7 @@ impl WorkspacePath {
             name,
             rules: rules.clone(),
             shared: Arc::clone(shared),
+            prices: Prices::new(shared.models().iter().chain(own.models())),
             own,
             table,
             path: Plain::new(path),
@@ -108,6 +111,11 @@ impl WorkspacePath {
     pub(crate) fn model(&self, name: &str) -> Option<&Model> {
         let own = self.own.model(name);
         own.or_else(|| self.shared.model(name).filter(|_| self.is_seen(name)))
+    }
+
+    /// What models cost.
+    pub(crate) fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// The routes to its own models.

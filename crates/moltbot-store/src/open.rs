@@ -170,3 +170,14 @@ impl Store {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_can_be_opened_on_any_thread() {
+        fn is_send(_: impl Send) {}
+        is_send(Store::open(&Place::Memory));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -85,6 +85,8 @@ struct Asked {
     first_token: Histogram,
     tokens_in: Counter,
     tokens_out: Counter,
+    /// Billionths of a US dollar; the recorder's counters know whole numbers alone.
+    cost_nano: AtomicU64,
 }
 
 /// What is counted of a target.
@@ -217,13 +219,14 @@ impl Metrics {
         let mut text = self.handle.render();
         self.render_targets(&mut text);
         self.render_credentials(&mut text);
+        self.render_costs(&mut text);
         text
     }
 
     /// Written here, for the recorder can't forget the series of a target that is gone.
     fn render_targets(&self, text: &mut String) {
         let about = "Whether a target takes calls (1) or rests (0).";
-        names::head(text, names::TARGET_UP, about);
+        names::head(text, names::TARGET_UP, "gauge", about);
         for (model, targets) in &self.table.load().called {
             for (target, called) in targets {
                 if called.current.load(Ordering::Relaxed) {
@@ -238,10 +241,23 @@ impl Metrics {
 
     fn render_credentials(&self, text: &mut String) {
         let about = "Whether the credential of a model works (1) or is dead or missing (0).";
-        names::head(text, names::CREDENTIAL_UP, about);
+        names::head(text, names::CREDENTIAL_UP, "gauge", about);
         for (model, up) in self.credentials.load().iter() {
             let labels = [("model", model.as_str())];
             names::sample(text, names::CREDENTIAL_UP, &labels, u64::from(*up));
+        }
+        text.push('\n');
+    }
+
+    fn render_costs(&self, text: &mut String) {
+        let about = "What calls cost in US dollars, by the model that was asked for.";
+        names::head(text, names::COST, "counter", about);
+        for (workspace, models) in &self.table.load().asked {
+            for (model, asked) in models.iter().filter(|(model, _)| model.as_str() != NONE) {
+                let cost = asked.cost_nano.load(Ordering::Relaxed) as f64 / 1e9;
+                let labels = [("workspace", workspace.as_str()), ("model", model.as_str())];
+                names::sample(text, names::COST, &labels, cost);
+            }
         }
         text.push('\n');
     }
@@ -274,6 +290,7 @@ impl Metrics {
         if let Some(usage) = call.usage {
             asked.tokens_in.increment(usage.input);
             asked.tokens_out.increment(usage.output);
+            asked.cost_nano.fetch_add(call.cost_nano, Ordering::Relaxed);
         }
         for attempt in &call.tried.attempts {
             let called = self.called(&attempt.model, &attempt.target);
@@ -353,6 +370,7 @@ impl Asked {
             first_token: histogram(recorder, names::FIRST_TOKEN, &both[1..]),
             tokens_in: tokens("in"),
             tokens_out: tokens("out"),
+            cost_nano: AtomicU64::new(0),
         }
     }
 

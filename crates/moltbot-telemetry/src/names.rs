@@ -12,6 +12,7 @@ pub(crate) const MODEL_CALLS: &str = "moltbot_model_calls_total";
 pub(crate) const FAILOVERS: &str = "moltbot_failovers_total";
 pub(crate) const TARGET_UP: &str = "moltbot_target_up";
 pub(crate) const TOKENS: &str = "moltbot_tokens_total";
+pub(crate) const COST: &str = "moltbot_cost_usd_total";
 pub(crate) const RELOADS: &str = "moltbot_config_reload_total";
 pub(crate) const INFLIGHT: &str = "moltbot_inflight_requests";
 pub(crate) const BUILD: &str = "moltbot_build_info";
@@ -105,13 +106,18 @@ pub(crate) fn describe(recorder: &impl Recorder) {
     }
 }
 
-/// Writes the head of a gauge that no recorder holds.
-pub(crate) fn head(text: &mut String, name: &str, about: &str) {
-    let _ = writeln!(text, "# HELP {name} {about}\n# TYPE {name} gauge");
+/// Writes the head of a metric that no recorder holds; `form` is `gauge` or `counter`.
+pub(crate) fn head(text: &mut String, name: &str, form: &str, about: &str) {
+    let _ = writeln!(text, "# HELP {name} {about}\n# TYPE {name} {form}");
 }
 
-/// Writes one sample of a gauge that no recorder holds.
-pub(crate) fn sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
+/// Writes one sample of a metric that no recorder holds.
+pub(crate) fn sample(
+    text: &mut String,
+    name: &str,
+    labels: &[(&str, &str)],
+    value: impl std::fmt::Display,
+) {
     text.push_str(name);
     for (index, (label, of)) in labels.iter().enumerate() {
         let of = of

@@ -96,6 +96,9 @@ fn write(line: &mut Line<'_>, call: &CallRecord<'_>) {
             line.flag("estimated", true);
         }
     }
+    if call.cost_nano > 0 {
+        line.float("cost_usd", call.cost_nano as f64 / 1e9);
+    }
     line.text("cache", call.cache);
     if let Some((word, words)) = &call.error {
         line.text("error", &redact(words));

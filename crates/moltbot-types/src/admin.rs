@@ -148,6 +148,27 @@ pub struct ChannelStatus {
     pub queued: u64,
 }
 
+/// What calls used; `GET /admin/v1/usage`. What rows are not told apart by is `null`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UsageSum {
+    /// The workspace.
+    pub workspace: Option<String>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// The id of the key that was shown; `null` also where none was asked for.
+    pub key: Option<String>,
+    /// The day (UTC), `2026-11-25`.
+    pub day: Option<String>,
+    /// Calls.
+    pub calls: u64,
+    /// Tokens read.
+    pub tokens_in: u64,
+    /// Tokens written.
+    pub tokens_out: u64,
+    /// US dollars, each call at the price of its time.
+    pub cost_usd: f64,
+}
+
 /// The answer to an admin request that failed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {

@@ -198,6 +198,8 @@ pub struct CallRecord<'a> {
     pub overhead: Option<Duration>,
     /// Tokens, as far as they are known.
     pub usage: Option<Usage>,
+    /// What they cost at the price of that time, in billionths of a US dollar.
+    pub cost_nano: u64,
     /// `hit`, `semantic`, `miss` or `bypass`.
     pub cache: &'static str,
     /// The failure that the caller saw: its word and the words for the log.

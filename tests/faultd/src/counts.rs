@@ -37,6 +37,10 @@ pub struct Counts {
     pub requests: u64,
     /// Good answers that were sent to the end.
     pub answers: u64,
+    /// Tokens that those told of, read.
+    pub tokens_in: u64,
+    /// Tokens that those told of, written.
+    pub tokens_out: u64,
     /// Requests that are being served now.
     pub serving: u64,
     /// Requests that came before a pause was over that a 429 had asked for; not those that were under way.
@@ -54,6 +58,8 @@ impl Counts {
             "connections": self.connections,
             "requests": self.requests,
             "answers": self.answers,
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
             "serving": self.serving,
             "early": self.early,
             "faults": self.faults,
@@ -163,10 +169,12 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// A good answer to it was sent to the end.
-    pub(crate) fn answered(&self) {
+    /// A good answer to it was sent to the end, which told of so many tokens, read and written.
+    pub(crate) fn answered(&self, [input, output]: [u64; 2]) {
         let mut pages = self.books.pages();
         pages.counts.answers += 1;
+        pages.counts.tokens_in += input;
+        pages.counts.tokens_out += output;
         if let Some(received) = self
             .nonce
             .as_ref()

@@ -89,13 +89,14 @@ async fn requests(
             number,
             dice: mix::hash(!shared.seed, number),
         };
+        let tokens = source.tokens();
         let steps = script(&request, &asked.unwrap_or_default(), &source, fault);
         let played = timeout(PATIENCE, play(stream, steps)).await??;
         if played != Played::Whole {
             return Ok(played);
         }
         if fault.is_none_or(Fault::is_harmless) {
-            serving.answered();
+            serving.answered(tokens);
         }
     }
 }

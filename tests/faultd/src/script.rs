@@ -84,6 +84,13 @@ pub(crate) struct Source {
     pub(crate) dice: u64,
 }
 
+impl Source {
+    /// Tokens that its answer tells, read and written; they differ from request to request.
+    pub(crate) fn tokens(&self) -> [u64; 2] {
+        [5 + self.dice % 11, 1 + self.dice / 11 % 7]
+    }
+}
+
 struct Answer<'a> {
     asked: &'a Asked,
     source: &'a Source,
@@ -101,7 +108,10 @@ impl Answer<'_> {
             Some(Fault::WrongUsage) => {
                 json!({ "prompt_tokens": -5, "completion_tokens": 4_000_000_000_u64, "total_tokens": -1 })
             }
-            _ => json!({ "prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18 }),
+            _ => {
+                let [input, output] = self.source.tokens();
+                json!({ "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output })
+            }
         }
     }
 

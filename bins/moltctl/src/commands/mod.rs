@@ -12,6 +12,7 @@ mod monitor;
 mod shell;
 mod status;
 mod top;
+mod usage;
 
 use crate::cli::{Cli, Command, Global, Output};
 use crate::client::Client;
@@ -80,6 +81,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Model(command) => model::run(&context, command).await,
         Command::Monitor(command) => monitor::run(&context, &command).await,
         Command::Logs(logs) => logs::run(&context, &logs),
+        Command::Usage(usage) => usage::run(&context, &usage).await,
         Command::Completions { .. } | Command::Man => Ok(()),
     }
 }

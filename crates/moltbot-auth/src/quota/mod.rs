@@ -32,10 +32,10 @@ pub struct Price {
 }
 
 impl Price {
-    /// Billionths of a dollar.
-    fn of(&self, input: u64, output: u64) -> u64 {
-        let dollars = (input as f64 * self.input + output as f64 * self.output) / 1e6;
-        (dollars * meter::NANO).ceil() as u64
+    /// What so many tokens cost, in billionths of a dollar.
+    pub fn of(&self, input: u64, output: u64) -> u64 {
+        let millionths = input as f64 * self.input + output as f64 * self.output;
+        (millionths * 1e3).round() as u64
     }
 }
 

@@ -13,6 +13,7 @@ mod models;
 mod probe;
 mod seen;
 mod status;
+mod usage;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use moltbot_config::{File, Home};
+use moltbot_store::{Store, StoreError};
 use moltbot_types::Workspace;
 use moltbot_types::admin::Failure;
 use serde::Serialize;
@@ -37,6 +39,8 @@ use crate::runtime::Runtime;
 pub struct Admin {
     home: Home,
     daemon: Option<Daemon>,
+    /// With the daemon down: the store, while a request needs it.
+    opened: Arc<Mutex<Option<Store>>>,
 }
 
 /// What only a running daemon has.
@@ -97,12 +101,22 @@ impl Refusal {
     }
 }
 
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
 type Answer = Result<Response<Bytes>, Refusal>;
 
 impl Admin {
     /// The service with the daemon down: it works on the files of the home.
     pub fn offline(home: Home) -> Self {
-        Self { home, daemon: None }
+        Self {
+            home,
+            daemon: None,
+            opened: Arc::default(),
+        }
     }
 
     /// The service within a running daemon.
@@ -115,7 +129,21 @@ impl Admin {
                 begun,
                 drill: Arc::default(),
             }),
+            opened: Arc::default(),
         }
+    }
+
+    /// The store: the daemon's own, or with the daemon down the home's, open until the request is answered.
+    async fn store(&self) -> Result<Store, Refusal> {
+        if let Some(daemon) = &self.daemon {
+            return Ok(daemon.rt.store.clone());
+        }
+        let mut opened = self.opened.lock().await;
+        if let Some(store) = &*opened {
+            return Ok(store.clone());
+        }
+        let store = crate::store::open(&self.load()?.config).await?;
+        Ok(opened.insert(store).clone())
     }
 
     fn daemon(&self) -> Result<&Daemon, Refusal> {
@@ -124,7 +152,12 @@ impl Admin {
 
     /// Answers one admin request below `/admin/v1`.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let answer = self.route(&request).await;
+        let mut answer = self.route(&request).await;
+        if let Some(store) = self.opened.lock().await.take()
+            && let Err(error) = store.close().await
+        {
+            answer = Err(error.into());
+        }
         answer.unwrap_or_else(|refusal| {
             let body = serde_json::to_vec(&refusal.failure).unwrap_or_default();
             respond(refusal.status, body)
@@ -174,6 +207,7 @@ impl Admin {
                 self.model_switch(&scope, &decode(name), body(request)?)
                     .await
             }
+            ("GET", ["usage"]) => self.usage(&query).await,
             ("POST", ["drill"]) => self.drill(&scope, body(request)?).await,
             ("GET", ["log-level"]) => self.log_level(),
             ("PUT", ["log-level"]) => self.set_log_level(body(request)?),
@@ -191,6 +225,14 @@ struct Query<'a>(&'a str);
 impl<'a> Query<'a> {
     fn of(request: &'a Request<Bytes>) -> Self {
         Self(request.uri().query().unwrap_or(""))
+    }
+
+    /// The value of a parameter, where it is not empty.
+    fn get(&self, name: &str) -> Option<String> {
+        let (_, value) = self
+            .pairs()
+            .find(|(key, value)| *key == name && !value.is_empty())?;
+        Some(decode(value))
     }
 
     /// Whether a flag is set: `?file` or `?file=1`.

@@ -78,7 +78,7 @@ impl Front {
             _ => &OPENAI,
         };
         let trail = Arc::new(Trail::default());
-        let mut recording = Recording::begin(&self.rt.calls, id, begun, Arc::clone(&trail));
+        let mut recording = Recording::begin(&self.rt, id, begun, Arc::clone(&trail));
         let answer = match route {
             Ok(Route::Call(operation, dialect)) => {
                 let asked = Asked {
@@ -143,7 +143,11 @@ impl Front {
         headers::check(&parts.headers)?;
         let body = read::whole(body, &parts.headers, snapshot.config.server.limits.body).await?;
         let head = asked.dialect.peek(asked.operation, &body)?;
-        recording.model(&head, workspace.knows(head.model.as_str()));
+        recording.model(
+            &head,
+            workspace.knows(head.model.as_str()),
+            workspace.prices(),
+        );
         if head.model.as_str().starts_with("experiment:") {
             return Err(no_experiments(&head.model));
         }

@@ -176,7 +176,7 @@ async fn migrate(file: &Path, connection: &mut SqliteConnection) -> Result<()> {
         file: file.to_owned(),
         detail,
     };
-    match schema::migrator().run(connection).await {
+    match schema::migrator().run_direct(None, connection, false).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(found)) => Err(StoreError::Newer {
             file: file.to_owned(),

@@ -115,10 +115,6 @@ fn every_later_key_is_refused_by_name() {
             "model.routing.strategy",
         ),
         (
-            "models: [{name: m, endpoint: 'http://h', price: {input: 1}}]",
-            "models.0.price",
-        ),
-        (
             "models: [{name: m, endpoint: 'http://h', capabilities: {}}]",
             "models.0.capabilities",
         ),
