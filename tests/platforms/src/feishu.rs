@@ -1,7 +1,7 @@
 //! Feishu: the API of an app, and events by encrypted, signed posts.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -56,6 +56,7 @@ struct Shared {
     next: AtomicUsize,
     sent: Mutex<Vec<FeishuSent>>,
     repeats: AtomicUsize,
+    refuses_cards: AtomicBool,
     calls: Mutex<Vec<String>>,
     events_url: Mutex<String>,
     deliveries: Deliveries,
@@ -85,6 +86,7 @@ impl Feishu {
             next: AtomicUsize::new(1),
             sent: Mutex::default(),
             repeats: AtomicUsize::new(0),
+            refuses_cards: AtomicBool::new(false),
             calls: Mutex::default(),
             events_url: Mutex::default(),
             deliveries: Deliveries::new(),
@@ -116,6 +118,11 @@ impl Feishu {
     /// Tokens that are given from now on live so long.
     pub fn tokens_live(&self, life: Duration) {
         *self.shared.life.lock().expect("whole") = life;
+    }
+
+    /// Refuses the Markdown of cards, as where it reads it differently than we do.
+    pub fn refuse_cards(&self) {
+        self.shared.refuses_cards.store(true, Ordering::SeqCst);
     }
 
     /// Forgets the token that it gave.
@@ -268,6 +275,10 @@ impl Shared {
             return Err((400, 230_001, "receive_id is invalid"));
         }
         let (content, text) = read(body)?;
+        let marked = content["body"]["elements"][0]["tag"] == "markdown";
+        if marked && self.refuses_cards.load(Ordering::SeqCst) {
+            return Err((400, 230_099, "Failed to create card content"));
+        }
         let uuid = body["uuid"].as_str().map(str::to_owned);
         if uuid.as_ref().is_some_and(|uuid| uuid.len() > 50) {
             return Err((400, 230_001, "uuid is too long"));
