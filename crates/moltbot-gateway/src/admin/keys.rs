@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use moltbot_auth::CallerKey;
+use moltbot_store::Store;
 use moltbot_store::keys::KeyRecord;
-use moltbot_store::{Store, StoreError};
 use moltbot_types::admin::{KeyStatus, NewKey};
 use moltbot_types::{Role, Workspace};
 use serde::Deserialize;
@@ -37,50 +37,12 @@ pub(super) struct Rotation {
     overlap: Option<String>,
 }
 
-/// The store of the home, for one request.
-pub(super) struct Opened {
-    pub(super) store: Store,
-    /// With the daemon down it is open for this request alone.
-    ours: bool,
-}
-
-impl Opened {
-    pub(super) async fn close(self) -> Result<(), Refusal> {
-        match self.ours {
-            true => Ok(self.store.close().await?),
-            false => Ok(()),
-        }
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::failed(error.to_string())
-    }
-}
-
 impl Admin {
-    /// The daemon's store, or the home's own.
-    pub(super) async fn store(&self) -> Result<Opened, Refusal> {
-        match &self.daemon {
-            Some(daemon) => Ok(Opened {
-                store: daemon.rt.store.clone(),
-                ours: false,
-            }),
-            None => Ok(Opened {
-                store: crate::store::open(&self.load()?.config).await?,
-                ours: true,
-            }),
-        }
-    }
-
     pub(super) async fn keys(&self, scope: &Workspace) -> Answer {
         self.known(scope)?;
-        let opened = self.store().await?;
-        let stored = opened.store.keys.list(scope).await;
-        opened.close().await?;
+        let stored = self.store().await?.keys.list(scope).await?;
         let now = Timestamp::now();
-        let mut rows: Vec<_> = stored?.iter().map(|record| row(record, now)).collect();
+        let mut rows: Vec<_> = stored.iter().map(|record| row(record, now)).collect();
         if *scope == Workspace::default()
             && let Some(key) = self.home_key()?
         {
@@ -121,10 +83,7 @@ impl Admin {
             overlap_until: None,
         };
         let (key, record) = self.make(record)?;
-        let opened = self.store().await?;
-        let kept = opened.store.keys.insert(record.clone()).await;
-        opened.close().await?;
-        kept?;
+        self.store().await?.keys.insert(record.clone()).await?;
         self.in_force().await?;
         json(&shown(&key, &record))
     }
@@ -139,10 +98,8 @@ impl Admin {
                 .changed(&format!("{id} is revoked: {OF_THE_HOME} is gone"))
                 .await;
         }
-        let opened = self.store().await?;
-        let found = opened.store.keys.revoke(scope, id, Timestamp::now()).await;
-        opened.close().await?;
-        if !found? {
+        let keys = self.store().await?.keys;
+        if !keys.revoke(scope, id, Timestamp::now()).await? {
             return Err(no_key(id));
         }
         self.in_force().await?;
@@ -161,10 +118,8 @@ impl Admin {
                 ),
             ));
         }
-        let opened = self.store().await?;
-        let rotated = self.rotate(&opened.store, scope, id, overlap).await;
-        opened.close().await?;
-        let (key, record, until) = rotated?;
+        let store = self.store().await?;
+        let (key, record, until) = self.rotate(&store, scope, id, overlap).await?;
         self.in_force().await?;
         let mut answer = serde_json::to_value(shown(&key, &record))
             .map_err(|error| Refusal::failed(error.to_string()))?;
