@@ -10,7 +10,7 @@ use moltbot_types::reply::{FrameStream, Holds};
 use moltbot_types::skill::Occasion;
 use moltbot_types::{
     Body, Call, CallError, Caller, Dialect, Door, Ending, Frames, Kind, Mark, Operation, RequestId,
-    Role, Skills, Trail, Workspace,
+    Skills, Trail, Workspace,
 };
 use moltbot_wire::openai::OPENAI;
 use serde::Deserialize;
@@ -132,8 +132,7 @@ fn call(question: &Question<'_>) -> Result<Call, CallError> {
         id: question.id,
         caller: Caller {
             workspace: question.workspace.clone(),
-            key: None,
-            role: Role::User,
+            ..Caller::anonymous()
         },
         head,
         body,
