@@ -23,6 +23,7 @@ mod platforms;
 mod reload;
 mod sdk;
 mod top;
+mod usage;
 
 /// A client without a proxy, whose calls end.
 fn client() -> reqwest::Client {
