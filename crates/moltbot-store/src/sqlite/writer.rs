@@ -116,16 +116,32 @@ impl Jobs {
 
 /// One transaction. A change that fails by its own fault is undone alone; the file's trouble undoes all.
 async fn write(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> sqlx::Result<()> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    for job in batch {
-        let mut point = transaction.begin().await?;
-        if job.make(&mut point).await? {
-            point.commit().await?;
-        } else {
-            point.rollback().await?;
-        }
+    // Plain statements: the driver's own transactions lose count where SQLite undoes one by itself, on a full disk.
+    run(connection, "BEGIN IMMEDIATE").await?;
+    let mut written = make(connection, batch).await;
+    if written.is_ok() {
+        written = run(connection, "COMMIT").await;
     }
-    transaction.commit().await
+    if written.is_err() {
+        // Fails where it is undone already.
+        let _ = run(connection, "ROLLBACK").await;
+    }
+    written
+}
+
+async fn make(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> sqlx::Result<()> {
+    for job in batch {
+        run(connection, "SAVEPOINT one").await?;
+        if !job.make(connection).await? {
+            run(connection, "ROLLBACK TO one").await?;
+        }
+        run(connection, "RELEASE one").await?;
+    }
+    Ok(())
+}
+
+async fn run(connection: &mut SqliteConnection, statement: &'static str) -> sqlx::Result<()> {
+    sqlx::query(statement).execute(connection).await.map(|_| ())
 }
 
 #[async_trait]
