@@ -24,6 +24,7 @@ mod reload;
 mod sdk;
 mod top;
 mod usage;
+mod workspaces;
 
 /// A client without a proxy, whose calls end.
 fn client() -> reqwest::Client {

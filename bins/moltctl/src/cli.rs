@@ -28,7 +28,7 @@ pub(crate) struct Global {
     /// The home to work on [default: $MOLTBOT_HOME, else ~/.moltbot]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
-    /// The workspace to work in [default: default]
+    /// The workspace to work in [default: the one that `workspace use` chose, else default]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) workspace: Option<String>,
     /// How to print
@@ -87,6 +87,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl model switch primary-model --to secondary-model"
     )]
     Model(Model),
+    /// Make, list and choose workspaces
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl workspace create --name finance-team"
+    )]
+    Workspace(Workspace),
     /// List, try and set the credentials that models are called with
     #[command(
         subcommand,
@@ -170,9 +176,15 @@ pub(crate) enum Config {
     /// Name every problem of the files
     #[command(after_help = "Example:\n  moltctl config validate")]
     Validate,
-    /// Print the JSON schema of gateway.yaml
-    #[command(after_help = "Example:\n  moltctl config schema > gateway.schema.json")]
-    Schema,
+    /// Print the JSON schema of a file
+    #[command(
+        after_help = "Examples:\n  moltctl config schema > gateway.schema.json\n  moltctl config schema policy"
+    )]
+    Schema {
+        /// gateway, models, policy or channels
+        #[arg(default_value = "gateway")]
+        file: String,
+    },
     /// Show what the last change changed
     #[command(after_help = "Example:\n  moltctl config diff")]
     Diff,
@@ -182,6 +194,41 @@ pub(crate) enum Config {
     /// Take the last change back
     #[command(after_help = "Example:\n  moltctl config rollback")]
     Rollback,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Workspace {
+    /// Make a workspace, with commented files
+    #[command(after_help = "Example:\n  moltctl workspace create --name finance-team")]
+    Create {
+        /// Its name: small letters, digits, - and _
+        #[arg(long, value_name = "NAME")]
+        name: String,
+    },
+    /// Choose the workspace of all commands that name none
+    #[command(after_help = "Example:\n  moltctl workspace use finance-team")]
+    Use {
+        /// Its name
+        name: String,
+    },
+    /// List the workspaces
+    #[command(after_help = "Example:\n  moltctl workspace list --output json")]
+    List,
+    /// Show a workspace with its models and problems
+    #[command(after_help = "Example:\n  moltctl workspace show finance-team")]
+    Show {
+        /// Its name [default: the one at hand]
+        name: Option<String>,
+    },
+    /// Delete a workspace, its files and its secrets
+    #[command(after_help = "Example:\n  moltctl workspace delete finance-team --yes")]
+    Delete {
+        /// Its name
+        name: String,
+        /// Ask nothing
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 #[derive(Subcommand)]

@@ -9,8 +9,9 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use moltbot_config::Home;
+use moltbot_config::{Home, workspace};
 use moltbot_gateway::{Admin, HomeLock, StartError, admin_request};
+use moltbot_types::Workspace;
 use moltbot_types::admin::Failure as Refusal;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -29,12 +30,22 @@ const STARTS_WITHIN: Duration = Duration::from_secs(3);
 /// The admin service of one home.
 pub(crate) struct Client {
     home: Home,
+    workspace: Option<String>,
 }
 
 impl Client {
-    pub(crate) fn new(home: Option<PathBuf>) -> Result<Self, Failure> {
+    /// The admin service as it answers for a workspace: the one that is named, else the one at hand.
+    pub(crate) fn new(home: Option<PathBuf>, workspace: Option<String>) -> Result<Self, Failure> {
         let home = Home::resolve(home).map_err(|error| Failure::new(78, error.to_string()))?;
-        Ok(Self { home })
+        let at_hand = || Some(workspace::current(&home)).filter(|name| name != Workspace::DEFAULT);
+        let workspace = workspace.or_else(at_hand);
+        Ok(Self { home, workspace })
+    }
+
+    /// The workspace that requests are for; `None` where nobody named or chose one: models of all that share the
+    /// home, lines and usage of everybody.
+    pub(crate) fn workspace(&self) -> Option<&str> {
+        self.workspace.as_deref()
     }
 
     pub(crate) fn home(&self) -> &Home {
@@ -122,7 +133,13 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<T, Failure> {
-        let request = admin_request(method, &format!("/admin/v1/{path}"), body);
+        let mut path = format!("/admin/v1/{path}");
+        if let Some(workspace) = &self.workspace {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str("workspace=");
+            path.push_str(&part(workspace));
+        }
+        let request = admin_request(method, &path, body);
         let answer = match self.service().await? {
             Service::Daemon(stream) => answered(within, stream, request).await?,
             Service::Here(_lock) => Admin::offline(self.home.clone()).handle(request).await,

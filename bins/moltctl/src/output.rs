@@ -60,7 +60,7 @@ pub(crate) fn rows<const N: usize>(
 pub(crate) fn state(text: &str) -> String {
     let style = match text {
         "up" | "running" | "applied" | "unchanged" | "ok" | "active" => GOOD,
-        "degraded" | "resting" | "held" | "warn" | "overlap" => WARN,
+        "degraded" | "resting" | "held" | "warn" | "overlap" | "last_good" => WARN,
         _ => BAD,
     };
     format!("{style}{text}{style:#}")

@@ -118,6 +118,11 @@ impl Home {
         self.root.join("workspace/channels.toml")
     }
 
+    /// `config/workspace`: the name of the workspace at hand.
+    pub fn current_workspace_file(&self) -> PathBuf {
+        self.root.join("config/workspace")
+    }
+
     /// `skills/`: skills that every workspace may use.
     pub fn skills_dir(&self) -> PathBuf {
         self.root.join("skills")
@@ -154,6 +159,12 @@ impl Home {
     /// `workspaces/NAME/skills/`: skills of one workspace.
     pub fn workspace_skills_dir(&self, workspace: &str) -> PathBuf {
         self.workspace_dir(workspace).join("skills")
+    }
+
+    /// Whether a file, named as problems name it, belongs to that workspace.
+    pub fn is_file_of(&self, workspace: &str, file: &str) -> bool {
+        let file = self.root.join(file);
+        file.starts_with(self.workspace_dir(workspace)) || file == self.channels_file_of(workspace)
     }
 
     /// A path as it is told: relative to the home.

@@ -1,5 +1,7 @@
 //! Workspaces: each with its own models, policy and channels, read so that a mistake in one harms no other.
 
+mod make;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ use crate::report::{Report, problem_at};
 use crate::schema::File;
 use crate::secret;
 use crate::tree::Node;
+
+pub use make::{WorkspaceError, choose, create, current, delete};
 
 /// A workspace.
 #[derive(Clone, Debug, Default)]

@@ -125,6 +125,27 @@ pub struct CredentialStatus {
     pub skew_s: Option<i64>,
 }
 
+/// One workspace; `GET /admin/v1/workspaces`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WorkspaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether commands that name no workspace work in it.
+    pub current: bool,
+    /// `ok`, `last_good` (a file is invalid, and what it was is in force) or `invalid`.
+    pub state: String,
+    /// Its own models.
+    pub models: Vec<String>,
+    /// The shared models that its policy allows.
+    pub shared_models: Vec<String>,
+    /// Its channels.
+    pub channels: Vec<String>,
+    /// Keys that have another role here than their own.
+    pub members: usize,
+    /// What is wrong with its files, each with file, line and key.
+    pub problems: Vec<String>,
+}
+
 /// One channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChannelStatus {

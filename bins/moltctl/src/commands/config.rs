@@ -54,7 +54,10 @@ pub(super) async fn run(context: &Context, command: Config) -> Result<(), Failur
             let changed: Changed = client.post("config/validate", &json!({})).await?;
             context.done(&changed.detail)
         }
-        Config::Schema => output::json(&client.get::<Value>("config/schema").await?),
+        Config::Schema { file } => {
+            let path = format!("config/schema/{}", part(&file));
+            output::json(&client.get::<Value>(&path).await?)
+        }
         Config::Diff => {
             let diff: String = client.get("config/diff").await?;
             if context.json() {

@@ -48,7 +48,7 @@ fn query(context: &Context, logs: &Logs) -> Result<Query, Failure> {
             None => None,
         },
         model: logs.model.clone(),
-        workspace: context.global.workspace.clone(),
+        workspace: context.client.workspace().map(str::to_owned),
         since: match &logs.since {
             Some(span) => {
                 Some(since(span, std::time::SystemTime::now()).map_err(|error| wrong(&error))?)

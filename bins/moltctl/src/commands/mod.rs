@@ -13,6 +13,7 @@ mod shell;
 mod status;
 mod top;
 mod usage;
+mod workspace;
 
 use crate::cli::{Cli, Command, Global, Output};
 use crate::client::Client;
@@ -57,18 +58,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         _ => {}
     }
     let context = Context {
-        client: Client::new(cli.global.home.clone())?,
+        client: Client::new(cli.global.home.clone(), cli.global.workspace.clone())?,
         global: cli.global,
     };
-    match &context.global.workspace {
-        Some(name) if name != "default" => {
-            return Err(Failure::new(
-                4,
-                format!("there is no workspace `{name}`; this version has `default` alone"),
-            ));
-        }
-        _ => {}
-    }
     match cli.command {
         Command::Init { yes } => init::run(&context, yes),
         Command::Status => status::run(&context).await,
@@ -79,6 +71,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Key(command) => key::run(&context, command).await,
         Command::Auth(command) => auth::run(&context, command).await,
         Command::Model(command) => model::run(&context, command).await,
+        Command::Workspace(command) => workspace::run(&context, command).await,
         Command::Monitor(command) => monitor::run(&context, &command).await,
         Command::Logs(logs) => logs::run(&context, &logs),
         Command::Usage(usage) => usage::run(&context, &usage).await,

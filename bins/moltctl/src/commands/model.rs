@@ -14,6 +14,7 @@ use crate::output::{self, line, state};
 #[derive(Deserialize, Serialize)]
 struct Listed {
     name: String,
+    workspace: String,
     kind: String,
     provider: String,
     model: String,

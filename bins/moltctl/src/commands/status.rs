@@ -26,6 +26,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
     let rows = status.models.iter().flat_map(|model| {
         let head = [
             model.name.clone(),
+            model.workspace.clone(),
             state(&model.state),
             String::new(),
             String::new(),
@@ -34,6 +35,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
         let targets = model.targets.iter().map(|target| {
             [
                 format!("{DIM}  {}{DIM:#}", target.target),
+                String::new(),
                 state(&target.state),
                 target.inflight.to_string(),
                 target
@@ -44,7 +46,10 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
         });
         std::iter::once(head).chain(targets).collect::<Vec<_>>()
     });
-    output::table(["MODEL", "STATE", "IN FLIGHT", "LATENCY", "WHY"], rows)?;
+    output::table(
+        ["MODEL", "WORKSPACE", "STATE", "IN FLIGHT", "LATENCY", "WHY"],
+        rows,
+    )?;
     if !status.channels.is_empty() {
         line("")?;
         let rows = status.channels.iter().map(|channel| {

@@ -12,7 +12,6 @@ pub(super) async fn run(context: &Context, usage: &Usage) -> Result<(), Failure>
     let by = usage.by.join(",");
     let parameters = [
         ("by", Some(&by).filter(|by| !by.is_empty())),
-        ("workspace", context.global.workspace.as_ref()),
         ("model", usage.model.as_ref()),
         ("key", usage.key.as_ref()),
         ("since", usage.since.as_ref()),

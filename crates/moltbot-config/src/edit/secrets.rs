@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::{EditError, Editor};
 use crate::file;
 use crate::home::AUTH;
+use crate::load::load;
 use crate::problem::{Problem, Problems};
 use crate::write;
 
@@ -43,6 +44,28 @@ impl Editor<'_> {
             None => Err(EditError::NotThere(format!(
                 "{AUTH} has no entry \"{entry}\""
             ))),
+        })
+    }
+
+    /// Takes all entries of a workspace out, where there are any.
+    ///
+    /// # Errors
+    /// [`EditError`]; nothing was written then.
+    pub fn remove_credentials_of(&self, workspace: &str) -> Result<(), EditError> {
+        let scope = format!("{workspace}/");
+        // a shared model may have such a name
+        let kept = load(self.home, self.overrides).map(|loaded| loaded.config.models);
+        let kept = kept.unwrap_or_default();
+        let goes = |name: &String| {
+            name.starts_with(&scope) && !kept.iter().any(|model| model.name == *name)
+        };
+        let any = file::read(&self.home.auth_file(), AUTH);
+        if !any.is_ok_and(|text| text.is_some_and(|text| text.contains(&scope))) {
+            return Ok(());
+        }
+        self.edit_secrets(|entries| {
+            entries.retain(|name, _| !goes(name));
+            Ok(())
         })
     }
 

@@ -106,6 +106,16 @@ impl Admin {
         json(&json!({ "id": id, "detail": format!("{id} is revoked") }))
     }
 
+    /// Revokes all keys of a workspace, so that one of that name that comes later does not let them in.
+    pub(super) async fn revoke_all(&self, scope: &Workspace) -> Result<(), Refusal> {
+        let keys = self.store().await?.keys;
+        let now = Timestamp::now();
+        for key in keys.list(scope).await? {
+            keys.revoke(scope, &key.id, now).await?;
+        }
+        self.in_force().await
+    }
+
     /// Makes a key in the place of another, which stays good for a while.
     pub(super) async fn key_rotate(&self, scope: &Workspace, id: &str, asked: Rotation) -> Answer {
         let overlap = asked.overlap.as_deref().map_or(Ok(OVERLAP), time)?;

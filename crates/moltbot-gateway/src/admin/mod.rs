@@ -14,6 +14,7 @@ mod probe;
 mod seen;
 mod status;
 mod usage;
+mod workspaces;
 
 use std::sync::Arc;
 
@@ -173,11 +174,15 @@ impl Admin {
         let parts: Vec<&str> = path.split('/').collect();
         let query = Query::of(request);
         let scope = query.workspace();
+        if scope.as_str() != Workspace::DEFAULT && parts[0] != "workspaces" {
+            seen::exists(&self.home, &scope)?;
+        }
         match (request.method().as_str(), parts.as_slice()) {
             ("GET", ["status"]) => self.status(),
             ("POST", ["reload"]) => self.reload().await,
             ("GET", ["config"]) => self.config_show(),
-            ("GET", ["config", "schema"]) => json(&moltbot_config::schema(File::Gateway)),
+            ("GET", ["config", "schema"]) => schema(File::Gateway.word()),
+            ("GET", ["config", "schema", file]) => schema(file),
             ("GET", ["config", "diff"]) => self.config_diff(),
             ("POST", ["config", "validate"]) => self.config_validate(),
             ("POST", ["config", "rollback"]) => self.config_rollback().await,
@@ -208,6 +213,11 @@ impl Admin {
                     .await
             }
             ("GET", ["usage"]) => self.usage(&query).await,
+            ("GET", ["workspaces"]) => self.workspaces(),
+            ("POST", ["workspaces"]) => self.workspace_create(body(request)?).await,
+            ("GET", ["workspaces", name]) => self.workspace(&decode(name)),
+            ("DELETE", ["workspaces", name]) => self.workspace_delete(&decode(name)).await,
+            ("POST", ["workspaces", name, "use"]) => self.workspace_use(&decode(name)),
             ("POST", ["drill"]) => self.drill(&scope, body(request)?).await,
             ("GET", ["log-level"]) => self.log_level(),
             ("PUT", ["log-level"]) => self.set_log_level(body(request)?),
@@ -217,6 +227,18 @@ impl Admin {
             ))),
         }
     }
+}
+
+fn schema(file: &str) -> Answer {
+    let file = File::ALL.into_iter().find(|known| known.word() == file);
+    let file = file.ok_or_else(|| {
+        let known: Vec<_> = File::ALL.into_iter().map(File::word).collect();
+        Refusal::usage(format!(
+            "there is a schema for each of {}",
+            known.join(", ")
+        ))
+    })?;
+    json(&moltbot_config::schema(file))
 }
 
 /// The query of a request.

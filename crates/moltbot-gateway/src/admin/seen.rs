@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 use moltbot_config::config::{Model, Rules, Workspace};
-use moltbot_config::{Config, Loaded};
+use moltbot_config::workspace::WorkspaceError;
+use moltbot_config::{Config, Home, Loaded};
 use moltbot_types::Workspace as Name;
 
 use super::Refusal;
@@ -96,11 +97,21 @@ impl<'a> Seen<'a> {
 /// # Errors
 /// There is none.
 pub(super) fn workspace<'a>(config: &'a Config, scope: &Name) -> Result<&'a Workspace, Refusal> {
-    config.workspace(scope.as_str()).ok_or_else(|| {
-        Refusal::missing(format!(
-            "there is no workspace `{scope}`; `moltctl workspace list` names those there are"
-        ))
-    })
+    config
+        .workspace(scope.as_str())
+        .ok_or_else(|| WorkspaceError::Missing(scope.to_string()).into())
+}
+
+/// Looks whether the home has a workspace of that name.
+///
+/// # Errors
+/// It has none.
+pub(super) fn exists(home: &Home, scope: &Name) -> Result<(), Refusal> {
+    let (names, _) = moltbot_config::workspace::names(home);
+    match names.iter().any(|name| name == scope.as_str()) {
+        true => Ok(()),
+        false => Err(WorkspaceError::Missing(scope.to_string()).into()),
+    }
 }
 
 /// What callers of a workspace meet now.
