@@ -204,23 +204,34 @@ fn pieces(frames: &Frames) -> Result<String, CallError> {
         match mark {
             Mark::Ping | Mark::Role => {}
             Mark::Error => return Err(CallError::new(Kind::Cut, "the answer broke off")),
-            Mark::Content | Mark::End => text.push_str(&event(&frame)?),
+            Mark::Content | Mark::End => text.push_str(&events(&frame)?),
         }
     }
     Ok(text)
 }
 
-/// The text of one server-sent event.
-fn event(frame: &[u8]) -> Result<String, CallError> {
+/// The text of server-sent events; the end of an answer may be two of them in one frame.
+fn events(frame: &[u8]) -> Result<String, CallError> {
     let frame = String::from_utf8_lossy(frame);
-    let lines = frame.split(['\r', '\n']);
-    let data = lines.filter_map(|line| line.strip_prefix("data:"));
-    let data: Vec<&str> = data.map(str::trim).collect();
-    let data = data.join("\n");
+    let mut text = String::new();
+    let mut data: Vec<&str> = Vec::new();
+    for line in frame.lines().chain([""]) {
+        if let Some(part) = line.strip_prefix("data:") {
+            data.push(part.trim());
+        } else if line.is_empty() {
+            text.push_str(&event(&data.join("\n"))?);
+            data.clear();
+        }
+    }
+    Ok(text)
+}
+
+/// The text in the data of one event.
+fn event(data: &str) -> Result<String, CallError> {
     if data.is_empty() || data == "[DONE]" {
         return Ok(String::new());
     }
-    let answer: Result<Answer, _> = serde_json::from_str(&data);
+    let answer: Result<Answer, _> = serde_json::from_str(data);
     answer.map(Answer::text).map_err(unreadable)
 }
 
@@ -241,10 +252,12 @@ mod tests {
         assert_eq!(whole(b"{}").unwrap(), "");
         assert!(whole(b"nothing").is_err());
         let piece = br#"data: {"choices":[{"index":0,"delta":{"content":"a\nb"}},{"index":1,"delta":{"content":"x"}}]}"#;
-        assert_eq!(event(piece).unwrap(), "a\nb");
-        assert_eq!(event(b"data: [DONE]\n\n").unwrap(), "");
-        assert_eq!(event(b": ping\n\n").unwrap(), "");
-        assert!(event(b"data: {\n\n").is_err());
+        assert_eq!(events(piece).unwrap(), "a\nb");
+        assert_eq!(events(b"data: [DONE]\n\n").unwrap(), "");
+        let end = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"z\"}}]}\r\n\r\ndata: [DONE]\r\n\r\n";
+        assert_eq!(events(end).unwrap(), "z");
+        assert_eq!(events(b": ping\n\n").unwrap(), "");
+        assert!(events(b"data: {\n\n").is_err());
     }
 
     #[test]

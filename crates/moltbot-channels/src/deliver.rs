@@ -20,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One try takes no longer; what it did is unknown then.
-const TRY: Duration = Duration::from_secs(60);
+pub(crate) const TRY: Duration = Duration::from_secs(60);
 
 /// A sending as its row keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,11 @@ impl Post {
             return self.left_behind(row, &letter).await;
         }
         self.try_until_closed(row, &letter).await
+    }
+
+    /// Closes a row whose sending has no known outcome.
+    pub(crate) async fn lose(&self, row: &Row, reason: String) -> Option<Outcome> {
+        self.close(row, State::Unknown, Some(reason), None).await
     }
 
     async fn try_until_closed(&self, row: &Row, letter: &Letter) -> Option<Outcome> {

@@ -1,5 +1,6 @@
 //! A channel at work: messages in, turns one after the other in each conversation, answers out.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +14,9 @@ use moltbot_store::inbox::{Arrival, Arrived, End, Finish, Kept, Scope};
 use moltbot_store::outbox::{NewRow, Row};
 use moltbot_store::{Inbox, Outbox, Sessions};
 use moltbot_types::{Door, RequestId};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -23,7 +25,8 @@ use crate::channel::{Channel, Host, NotKept};
 use crate::conversation;
 use crate::deliver::{Letter, Post};
 use crate::gate;
-use crate::grow::{Shown, Unseen};
+use crate::grow::{Grow, Shown, Unseen};
+use crate::growth::{self, Growing, Growth};
 use crate::house::{House, Outcome, Way};
 use crate::lanes::Lanes;
 use crate::limit::{Limiter, Verdict};
@@ -269,7 +272,13 @@ impl Driver {
     async fn left_undone(&self) -> moltbot_store::Result<(Vec<Row>, Vec<Kept>)> {
         let rows = self.0.stores.outbox.open(&self.0.scope).await?;
         let messages = self.0.stores.inbox.waiting(&self.0.scope).await?;
-        Ok((rows, messages))
+        // The turn of a message goes on with what it showed of its answer.
+        let grown: HashSet<String> = messages
+            .iter()
+            .map(|kept| growth::row_id(&self.0.scope, &kept.id))
+            .collect();
+        let rows = rows.into_iter().filter(|row| !grown.contains(&row.row.id));
+        Ok((rows.collect(), messages))
     }
 
     fn resume(&self, kept: Kept) {
@@ -378,17 +387,23 @@ impl Driver {
             limit: item.limit,
             dry: false,
         };
-        let watched = self.0.watchers.of(&item.message.id);
-        let taken = match watched {
-            Some(mut shown) => caught(turn::take(&desk, &said, &mut shown)).await,
-            None => caught(turn::take(&desk, &said, &mut Unseen)).await,
-        };
+        let (mut grow, growth) = self.grow(&desk, &item);
+        let taken = caught(turn::take(&desk, &said, &mut *grow)).await;
+        drop(grow);
         drop(permit);
+        let grown = match growth {
+            // An answer of which the task showed nothing is sent as any other.
+            Some(growth) => growth.await.unwrap_or_default(),
+            None => growth::Shown::default(),
+        };
         let Some(turn) = taken else {
             return self.panicked(&item).await;
         };
         let answer = self.response(&turn);
-        let rows = self.rows(&desk, &item, &turn.chunks);
+        let mut rows = self.rows(&desk, &item, &turn.chunks);
+        if let (Some(row), Some(id)) = (rows.first_mut(), grown.row) {
+            (row.id, row.sent) = (id, grown.sent);
+        }
         let finish = Finish {
             seq: item.seq,
             end: End {
@@ -403,10 +418,43 @@ impl Driver {
         }
         self.told(&item, &turn, begun);
         self.0.watchers.end(&item.message.id, answer);
+        if let Some(next) = grown.next {
+            sleep_until(next).await;
+        }
+        let mut lost = grown.lost;
         for row in rows {
             let row = prepared(&self.0.scope, row);
-            self.deliver(&row).await;
+            match lost.take() {
+                Some(reason) => self.delivered(self.mail().lose(&row, reason).await),
+                None => self.deliver(&row).await,
+            }
         }
+    }
+
+    /// Who hears the answer grow: those who wait for it, else the room.
+    fn grow(&self, desk: &Desk, item: &Item) -> (Box<dyn Grow>, Option<JoinHandle<growth::Shown>>) {
+        if let Some(shown) = self.0.watchers.of(&item.message.id) {
+            return (Box::new(shown), None);
+        }
+        let (channel, settings) = (&self.0.channel, &desk.settings);
+        if !growth::shows(channel, settings.stream) {
+            return (Box::new(Unseen), None);
+        }
+        let edits = channel.capabilities().edit && settings.stream;
+        let letter = letter(item, Chunk::default());
+        let mut row = self.row(desk, item, &letter);
+        row.id = growth::row_id(&self.0.scope, &item.message.id);
+        let growth = Growth {
+            post: self.mail(),
+            scope: self.0.scope.clone(),
+            row,
+            letter,
+            format: settings.format,
+            edits,
+        };
+        let (text, grows) = watch::channel(None);
+        let growth = self.0.tasks.spawn(growth.show(grows));
+        (Box::new(Growing { text, edits }), Some(growth))
     }
 
     /// The answer for whoever waits for it, where answers are responses.
@@ -420,20 +468,19 @@ impl Driver {
         if self.0.channel.answers_in_response() {
             return Vec::new();
         }
+        let chunks = chunks.iter().cloned();
+        let letters = chunks.map(|chunk| letter(item, chunk));
+        letters
+            .map(|letter| self.row(desk, item, &letter))
+            .collect()
+    }
+
+    fn row(&self, desk: &Desk, item: &Item, letter: &Letter) -> NewRow {
         let settings = &desk.settings;
         let expires = item.at.checked_add(settings.reply_ttl);
-        let letter = |chunk: &Chunk| Letter {
-            place: item.message.place(),
-            chunk: chunk.clone(),
-            in_reply_to: Some(item.message.id.clone()),
-            sender: Some(item.message.sender.clone()),
-        };
         let lane = conversation::key(settings, &item.message);
         let expires = expires.unwrap_or(Timestamp::MAX);
-        let trace = item.id.to_string();
-        let rows = chunks.iter().map(letter);
-        rows.map(|letter| row(&letter, &lane, &trace, expires))
-            .collect()
+        row(letter, &lane, &item.id.to_string(), expires)
     }
 
     /// Keeps the end of a message, however long the store takes. `false`: it was ended before, or the process ends.
@@ -499,18 +546,27 @@ impl Driver {
     }
 
     async fn deliver(&self, row: &Row) {
-        let post = Post {
+        self.delivered(self.mail().deliver(row).await);
+    }
+
+    /// Counts the end of a sending.
+    fn delivered(&self, outcome: Option<Outcome>) {
+        if let Some(outcome) = outcome {
+            if outcome != Outcome::Answered {
+                self.0.past.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            self.count(Way::Out, outcome);
+        }
+    }
+
+    /// Where sendings leave.
+    fn mail(&self) -> Post {
+        Post {
             channel: Arc::clone(&self.0.channel),
             outbox: Arc::clone(&self.0.stores.outbox),
             name: self.0.scope.channel.clone(),
             workspace: self.0.scope.workspace.to_string(),
             stop: self.0.stop.clone(),
-        };
-        if let Some(outcome) = post.deliver(row).await {
-            if outcome != Outcome::Answered {
-                self.0.past.failed.fetch_add(1, Ordering::Relaxed);
-            }
-            self.count(Way::Out, outcome);
         }
     }
 
@@ -569,6 +625,16 @@ fn arrival(settings: &Settings, message: &Message, id: RequestId, at: Timestamp)
         at,
         trace: id.to_string(),
         ended,
+    }
+}
+
+/// A part of the answer to a message.
+fn letter(item: &Item, chunk: Chunk) -> Letter {
+    Letter {
+        place: item.message.place(),
+        chunk,
+        in_reply_to: Some(item.message.id.clone()),
+        sender: Some(item.message.sender.clone()),
     }
 }
 

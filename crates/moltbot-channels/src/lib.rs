@@ -10,6 +10,7 @@ mod deliver;
 pub mod driver;
 mod gate;
 mod grow;
+mod growth;
 pub mod house;
 mod lanes;
 mod limit;

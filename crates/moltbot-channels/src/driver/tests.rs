@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use moltbot_store::Store;
 use moltbot_types::filter::Filter;
 use moltbot_types::{
@@ -20,6 +20,7 @@ use crate::settings::Rate;
 mod commands;
 mod conversations;
 mod deliveries;
+mod growth;
 mod turns;
 
 /// A platform that keeps what it is sent, and fails as it is told.
@@ -30,6 +31,9 @@ struct Platform {
     /// What the next tries come to.
     faults: Mutex<Vec<SendError>>,
     capabilities: Capabilities,
+    /// When something was shown.
+    times: Mutex<Vec<Instant>>,
+    typed: AtomicUsize,
     /// A sending is found in the history.
     finds: bool,
 }
@@ -69,6 +73,7 @@ impl Channel for Platform {
             return Err(fault);
         }
         self.sent.lock().unwrap().push(outgoing.clone());
+        self.times.lock().unwrap().push(Instant::now());
         Ok(Sent {
             id: Some(format!("sent-{}", outgoing.key)),
         })
@@ -77,6 +82,12 @@ impl Channel for Platform {
     async fn edit(&self, id: &str, outgoing: &Outgoing) -> Result<(), SendError> {
         let edit = (id.to_owned(), outgoing.text.clone());
         self.edits.lock().unwrap().push(edit);
+        self.times.lock().unwrap().push(Instant::now());
+        Ok(())
+    }
+
+    async fn typing(&self, _: &Place) -> Result<(), SendError> {
+        self.typed.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -90,6 +101,8 @@ impl Channel for Platform {
 struct Mind {
     prompts: Mutex<Vec<String>>,
     says: Mutex<Option<String>>,
+    /// Between two words of a stream.
+    pace: Mutex<Duration>,
     fails: AtomicBool,
     /// Calls wait here where `held` is set.
     held: AtomicBool,
@@ -144,7 +157,12 @@ impl Door for MindsDoor {
                 .collect();
             let end = OPENAI.write_end(Operation::Chat, &answer);
             frames.push(Ok(Frames::one(end, Mark::End)));
-            Ok(Reply::stream(&OPENAI, stream::iter(frames)))
+            let pace = *mind.pace.lock().unwrap();
+            let frames = stream::iter(frames).then(move |frame| async move {
+                sleep(pace).await;
+                frame
+            });
+            Ok(Reply::stream(&OPENAI, frames))
         })
     }
 }
