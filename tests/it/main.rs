@@ -14,6 +14,7 @@ mod fine_print;
 mod install;
 mod instance;
 mod keys;
+mod limits;
 mod logs;
 mod model_server;
 mod monitor;

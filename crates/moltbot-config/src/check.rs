@@ -45,11 +45,7 @@ const LATER: &[(&str, Later)] = &[
 ];
 
 /// The same for `policy.yaml`.
-const POLICY_LATER: &[(&str, Later)] = &[
-    ("skills", Later::All),
-    ("limits", Later::All),
-    ("filters", Later::All),
-];
+const POLICY_LATER: &[(&str, Later)] = &[("skills", Later::All), ("filters", Later::All)];
 
 /// The same for `channels.toml`.
 const CHANNELS_LATER: &[(&str, Later)] = &[(

@@ -13,7 +13,7 @@ use crate::unit::{self, PositiveTime, Size, Time};
 
 pub use crate::channel::{Channel, ChannelKind, ChannelMode, MessageFormat, SessionOf};
 pub use crate::policy::{
-    FilterName, Member, MemberRole, Policy, WorkspaceFilters, WorkspaceLimits,
+    Allowance, FilterName, Member, MemberRole, Policy, WorkspaceFilters, WorkspaceLimits,
 };
 pub use crate::rate::{Rate, Spend};
 pub use crate::workspace::{Rules, Workspace};

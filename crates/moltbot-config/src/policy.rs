@@ -73,8 +73,33 @@ pub struct WorkspaceLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub concurrency: Option<usize>,
+    /// What each key may take of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_key: Option<Allowance>,
+    /// What each sender may take of it: a channel's sender, or the user that a call names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_sender: Option<Allowance>,
     /// Whether a call over a limit is refused, or only counted.
     pub enforce: bool,
+}
+
+/// What one caller of a workspace may take; no limit where absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Allowance {
+    /// Calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Rate>,
+    /// Tokens, read and written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Rate>,
+    /// Money, in US dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Spend>,
+    /// Calls at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub concurrency: Option<usize>,
 }
 
 impl Default for WorkspaceLimits {
@@ -84,6 +109,8 @@ impl Default for WorkspaceLimits {
             tokens: None,
             cost: None,
             concurrency: None,
+            per_key: None,
+            per_sender: None,
             enforce: true,
         }
     }

@@ -173,6 +173,7 @@ impl Gateway {
         let calls = Arc::clone(telemetry.calls());
         let keys = crate::caller::keys(&home, &store).await?;
         let rt = Arc::new(Runtime::new(&home, config, calls, store, keys)?);
+        crate::limits::restore(&rt.quotas, &rt.store).await?;
         let (listen, admin) = (config.server.listen.clone(), config.server.admin.clone());
         let limits = config.server.limits.clone();
         let watched = loaded.watched.clone();
@@ -236,6 +237,9 @@ impl Gateway {
         let noting = Arc::clone(&gateway.rt);
         let note = move || crate::caller::note_uses(Arc::clone(&noting));
         gateway.rt.background.keep("key uses", note);
+        let saving = Arc::clone(&gateway.rt);
+        let save = move || crate::limits::keep(Arc::clone(&saving));
+        gateway.rt.background.keep("limits", save);
         gateway.write_bound()?;
         info!(listen = %listen, admin = %admin, version = env!("CARGO_PKG_VERSION"), "the gateway is up");
         Ok(gateway)

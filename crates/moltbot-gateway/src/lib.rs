@@ -6,6 +6,7 @@ mod caller;
 mod credentials;
 mod gateway;
 mod http;
+mod limits;
 mod live;
 mod lock;
 mod names;

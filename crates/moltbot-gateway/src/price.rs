@@ -24,6 +24,11 @@ impl Prices {
         Self(Arc::new(priced.collect()))
     }
 
+    /// The same, by model.
+    pub(crate) fn by_model(&self) -> Arc<HashMap<ModelName, Price>> {
+        Arc::clone(&self.0)
+    }
+
     /// What tokens of a model cost, in billionths of a US dollar.
     pub(crate) fn of(&self, model: &ModelName, usage: Usage) -> u64 {
         let price = self.0.get(model);

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moltbot_auth::Keys;
+use moltbot_auth::quota::Quotas;
 use moltbot_config::{Config, Home};
 use moltbot_providers::{Client, ClientSettings};
 use moltbot_router::budget::{BudgetSettings, Budgets};
@@ -19,6 +20,7 @@ use crate::background::Background;
 use crate::caller::is_loopback;
 use crate::credentials::Credentials;
 use crate::gateway::StartError;
+use crate::limits::Counted;
 use crate::server::{Drain, DrainSettings, Limits};
 use crate::servers::Servers;
 
@@ -50,6 +52,8 @@ pub(crate) struct Runtime {
     pub(crate) calls: Arc<Calls>,
     /// Who may call.
     pub(crate) keys: Arc<Keys>,
+    /// What callers use of their limits.
+    pub(crate) quotas: Quotas,
     /// What must be remembered.
     pub(crate) store: Store,
     /// Every task of the gateway; the drain waits for them.
@@ -81,6 +85,7 @@ impl Runtime {
             doors: OnceLock::new(),
             entrance: Arc::new(Limit::new(config.server.limits.concurrency)),
             budgets: Arc::new(Budgets::new(budgets(config))),
+            quotas: Quotas::new(Counted(Arc::clone(&calls))),
             calls,
             store,
             keys: Arc::new(keys),

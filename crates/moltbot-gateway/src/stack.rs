@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
+use moltbot_auth::quota::quota;
 use moltbot_router::times::Timeouts;
 use moltbot_router::{again, deadline, failover, permits, times};
 use moltbot_types::{CallService, Layered, Next, boxed};
 use tower::ServiceBuilder;
 
+use crate::limits;
 use crate::policy::policy;
 use crate::runtime::Runtime;
 use crate::workspace::{self, Parts};
@@ -20,6 +22,12 @@ pub(crate) fn path(of: &Parts<'_>, rt: &Runtime) -> CallService {
     let path = ServiceBuilder::new()
         // may this caller use this model: 403, before anything is counted or spent
         .layer(Layered::layer(policy(routes(), Arc::clone(of.shared))))
+        // refused before anything is spent; settled at the last byte for what was used
+        .layer(Layered::layer(quota(
+            &rt.quotas,
+            of.name,
+            limits::settings(&of.rules.policy.limits, of.prices),
+        )))
         // `total` of the model that is asked, over all attempts; the stream obeys it too
         .layer(Layered::layer(deadline(routes())))
         // the one plan: order, attempts, budgets, backoff, health of each target

@@ -37,10 +37,16 @@ pub(crate) struct WorkspacePath {
 
 /// What the steps of a path are made of.
 pub(crate) struct Parts<'a> {
+    /// The workspace.
+    pub(crate) name: &'a Workspace,
+    /// Its policy and its own models.
+    pub(crate) rules: &'a Rules,
     /// What all workspaces share.
     pub(crate) config: &'a Config,
     /// The models that all workspaces share, also those that this one may not use.
     pub(crate) shared: &'a Arc<Routes>,
+    /// What the models that it sees cost.
+    pub(crate) prices: &'a Prices,
     /// Each model that this workspace may use, and the route that answers for it.
     pub(crate) table: &'a Arc<Table>,
 }
@@ -60,10 +66,14 @@ impl WorkspacePath {
     ) -> Result<Self, StartError> {
         let own = Routes::build(&rules.models, Some(&name), config, rt)?;
         let table = Arc::new(table(rules, shared, &own));
+        let prices = Prices::new(shared.models().iter().chain(own.models()));
         let path = stack::path(
             &Parts {
+                name: &name,
+                rules,
                 config,
                 shared,
+                prices: &prices,
                 table: &table,
             },
             rt,
@@ -72,7 +82,7 @@ impl WorkspacePath {
             name,
             rules: rules.clone(),
             shared: Arc::clone(shared),
-            prices: Prices::new(shared.models().iter().chain(own.models())),
+            prices,
             own,
             table,
             path: Plain::new(path),

@@ -190,6 +190,17 @@ impl Metrics {
         self.reloads[result as usize].increment(1);
     }
 
+    /// A call was over a limit of its workspace: `requests`, `tokens`, `cost`, `concurrency`.
+    pub fn limited(&self, workspace: &Workspace, limit: &'static str, refused: bool) {
+        let outcome = if refused { "refused" } else { "counted" };
+        let labels = [
+            ("workspace", workspace.as_str()),
+            ("limit", limit),
+            ("outcome", outcome),
+        ];
+        counter(&self.recorder, names::LIMITED, &labels).increment(1);
+    }
+
     /// A panic was caught. Where the process's own panics are heard, it was counted already.
     pub fn panicked(&self) {
         if !self.hears_panics.load(Ordering::Relaxed) {

@@ -19,6 +19,7 @@ pub(crate) const BUILD: &str = "moltbot_build_info";
 pub(crate) const LOST_LINES: &str = "moltbot_log_lines_dropped_total";
 pub(crate) const CREDENTIAL_UP: &str = "moltbot_credential_up";
 pub(crate) const ARCHIVE_FAILURES: &str = "moltbot_archive_failures_total";
+pub(crate) const LIMITED: &str = "moltbot_limited_total";
 pub(crate) const PANICS: &str = "moltbot_panics_total";
 
 /// Statuses whose counters are kept; others are looked up by their labels.
@@ -46,7 +47,7 @@ enum Form {
     Histogram,
 }
 
-const ABOUT: [(&str, Form, &str); 13] = [
+const ABOUT: [(&str, Form, &str); 14] = [
     (
         REQUESTS,
         Form::Counter,
@@ -85,6 +86,11 @@ const ABOUT: [(&str, Form, &str); 13] = [
         LOST_LINES,
         Form::Counter,
         "Log lines lost because the buffer or the disk was full.",
+    ),
+    (
+        LIMITED,
+        Form::Counter,
+        "Calls over a limit of their workspace: refused, or only counted.",
     ),
     (PANICS, Form::Counter, "Panics that were caught."),
     (

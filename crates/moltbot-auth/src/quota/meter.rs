@@ -63,6 +63,11 @@ impl What {
         }
     }
 
+    /// The limit of that word, where what is used of it is kept.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::KEPT.into_iter().find(|what| what.word() == word)
+    }
+
     pub(super) const KEPT: [Self; 3] = [Self::Requests, Self::Tokens, Self::Cost];
 }
 

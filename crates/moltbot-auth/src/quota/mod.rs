@@ -49,7 +49,7 @@ pub struct QuotaSettings {
     /// Of each sender: the user that a call names.
     pub sender: Limits,
     /// What its models cost; a model that is not here costs nothing.
-    pub prices: HashMap<ModelName, Price>,
+    pub prices: Arc<HashMap<ModelName, Price>>,
     /// A call over a limit is only counted, not refused.
     pub count_only: bool,
 }

@@ -194,7 +194,7 @@ async fn a_thousand_at_once_on_a_budget_for_ten_let_at_most_ten_through() {
         requests(10),
         tokens(10 * 60),
         QuotaSettings {
-            prices: price,
+            prices: Arc::new(price),
             ..together(Limits {
                 cost: Some(Limits::dollars(10.0 * 60e-6, MINUTE)),
                 ..Limits::default()
