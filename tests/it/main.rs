@@ -10,6 +10,7 @@ mod cli;
 mod demo;
 mod drill;
 mod failure_modes;
+mod filters;
 mod fine_print;
 mod install;
 mod instance;

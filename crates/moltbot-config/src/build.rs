@@ -70,6 +70,7 @@ pub(crate) fn build(form: Form, auth: Vec<Auth>, tree: &Node, problems: &mut Pro
         store: Store {
             url: form.store.url.unwrap_or_default(),
         },
+        filters: form.filters,
         ..Config::default()
     }
 }

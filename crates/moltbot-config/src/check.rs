@@ -39,13 +39,12 @@ const LATER: &[(&str, Later)] = &[
     ("cache", Later::All),
     ("store.url", Later::Beginning("postgres")),
     ("shared", Later::All),
-    ("filters", Later::All),
     ("skills", Later::All),
     ("logs.archive", Later::All),
 ];
 
 /// The same for `policy.yaml`.
-const POLICY_LATER: &[(&str, Later)] = &[("skills", Later::All), ("filters", Later::All)];
+const POLICY_LATER: &[(&str, Later)] = &[("skills", Later::All)];
 
 /// The same for `channels.toml`.
 const CHANNELS_LATER: &[(&str, Later)] = &[(

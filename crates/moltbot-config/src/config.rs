@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::unit::{self, PositiveTime, Size, Time};
 
 pub use crate::channel::{Channel, ChannelKind, ChannelMode, MessageFormat, SessionOf};
+pub use crate::filters::{FilterAction, Filters, OnError, Pattern, Safety, SafetyAction, Words};
 pub use crate::policy::{
     Allowance, FilterName, Member, MemberRole, Policy, WorkspaceFilters, WorkspaceLimits,
 };
@@ -38,6 +39,8 @@ pub struct Config {
     pub skill_secrets: BTreeMap<String, BTreeMap<String, SecretString>>,
     /// Where things are remembered.
     pub store: Store,
+    /// What must not pass.
+    pub filters: Filters,
 }
 
 impl Config {

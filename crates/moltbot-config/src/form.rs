@@ -9,8 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{
-    Breaker, Failover, FallbackOn, Instance, Logs, ModelKind, Price, Retry, Role, Routing, Server,
-    Timeouts,
+    Breaker, Failover, FallbackOn, Filters, Instance, Logs, ModelKind, Price, Retry, Role, Routing,
+    Server, Timeouts,
 };
 use crate::preset;
 use crate::unit::{self, PositiveTime};
@@ -34,6 +34,8 @@ pub(crate) struct Form {
     pub(crate) logs: Logs,
     /// Where keys, usage, limits and tests are remembered.
     pub(crate) store: StoreForm,
+    /// What must not pass.
+    pub(crate) filters: Filters,
 }
 
 /// Where things are remembered.

@@ -8,6 +8,7 @@ mod credential;
 pub mod edit;
 mod expand;
 mod file;
+mod filters;
 mod fingerprint;
 mod form;
 pub mod home;

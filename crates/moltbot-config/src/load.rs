@@ -155,6 +155,7 @@ pub(crate) fn load_texts(
         .collect();
     let defaults = form.model.defaults.clone();
     let mut config = build::build(form, credentials, &tree, &mut problems);
+    let lists = config.filters.read(home, texts, &tree, &mut problems);
     config.skill_secrets = secret::of_skills(&auth, &references, &mut problems);
     let read = workspace::Reader {
         home,
@@ -174,6 +175,7 @@ pub(crate) fn load_texts(
     }
     let mut watched = vec![home.gateway_file(), home.auth_file(), home.key_file()];
     watched.extend(references.files.into_inner());
+    watched.extend(lists);
     watched.extend(read.watched);
     Ok(Loaded {
         config,

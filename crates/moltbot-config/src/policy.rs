@@ -120,10 +120,12 @@ impl Default for WorkspaceLimits {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkspaceFilters {
-    /// What a call passes before anything else sees it.
-    pub inbound: Vec<FilterName>,
-    /// What an answer passes before the caller sees it.
-    pub outbound: Vec<FilterName>,
+    /// What a call passes before anything else sees it; all filters where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inbound: Option<Vec<FilterName>>,
+    /// What an answer passes before the caller sees it; all filters where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbound: Option<Vec<FilterName>>,
 }
 
 /// A filter.
@@ -172,7 +174,14 @@ impl Policy {
     }
 
     /// Reports names that lead nowhere and members that stand twice.
-    pub(crate) fn check(&self, models: &[&str], skills: &[&str], report: &mut Report<'_>) {
+    pub(crate) fn check(
+        &self,
+        models: &[&str],
+        skills: &[&str],
+        filters: &[FilterName],
+        report: &mut Report<'_>,
+    ) {
+        self.filters.check(filters, report);
         named("models", "model", self.models.as_deref(), models, report);
         named("skills", "skill", self.skills.as_deref(), skills, report);
         let mut first = BTreeMap::new();
@@ -184,6 +193,23 @@ impl Policy {
                     format!("the key stands twice, first in line {line}"),
                     "keep one of the two",
                 );
+            }
+        }
+    }
+}
+
+impl WorkspaceFilters {
+    /// Reports filters that `gateway.yaml` does not have: a policy that names one relies on it.
+    fn check(&self, known: &[FilterName], report: &mut Report<'_>) {
+        for (key, names) in [("inbound", &self.inbound), ("outbound", &self.outbound)] {
+            for (index, name) in names.iter().flatten().enumerate() {
+                if !known.contains(name) {
+                    report.say(
+                        &["filters", key, &index.to_string()],
+                        format!("gateway.yaml has no filter `{}`", name.word()),
+                        format!("add `filters: {{ {}: … }}` there", name.word()),
+                    );
+                }
             }
         }
     }

@@ -249,6 +249,7 @@ impl Reader<'_> {
         policy.check(
             &self.shared_names(),
             &skills,
+            &self.shared.filters.names(),
             &mut Report::new(&tree, problems),
         );
         Some(policy)

@@ -4,6 +4,7 @@ mod admin;
 mod background;
 mod caller;
 mod credentials;
+mod filter;
 mod gateway;
 mod http;
 mod limits;

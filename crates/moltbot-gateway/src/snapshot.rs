@@ -11,6 +11,7 @@ use moltbot_telemetry::Declared;
 use moltbot_types::{CallError, Caller, Kind, Workspace};
 
 use crate::caller;
+use crate::filter::Filters;
 use crate::gateway::StartError;
 use crate::routes::Routes;
 use crate::runtime::Runtime;
@@ -29,6 +30,7 @@ pub(crate) struct Snapshot {
     home_key: Option<CallerKey>,
     fingerprint: String,
     shared: Arc<Routes>,
+    filters: Arc<Filters>,
     workspaces: HashMap<Workspace, Arc<WorkspacePath>>,
 }
 
@@ -53,6 +55,10 @@ impl Snapshot {
             Some(before) => Arc::clone(&before.shared),
             None => Arc::new(Routes::build(&config.models, None, &config, rt)?),
         };
+        let filters = match same {
+            Some(before) => Arc::clone(&before.filters),
+            None => Arc::new(Filters::build(&config.filters, &rt.calls)?),
+        };
         let mut built = Self {
             generation,
             problems: Vec::new(),
@@ -60,6 +66,7 @@ impl Snapshot {
             home_key,
             fingerprint,
             shared,
+            filters,
             workspaces: HashMap::new(),
             config: Config::default(),
         };
@@ -97,7 +104,15 @@ impl Snapshot {
             return Ok(Arc::clone(last));
         }
         let name = name.clone();
-        let path = WorkspacePath::build(name, rules, config, &self.shared, fingerprint, rt)?;
+        let path = WorkspacePath::build(
+            name,
+            rules,
+            config,
+            &self.shared,
+            &self.filters,
+            fingerprint,
+            rt,
+        )?;
         Ok(Arc::new(path))
     }
 

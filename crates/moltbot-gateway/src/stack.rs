@@ -11,6 +11,7 @@ use moltbot_router::{again, deadline, failover, permits, times};
 use moltbot_types::{CallService, Layered, Next, boxed};
 use tower::ServiceBuilder;
 
+use crate::filter::filter;
 use crate::limits;
 use crate::policy::policy;
 use crate::runtime::Runtime;
@@ -28,6 +29,8 @@ pub(crate) fn path(of: &Parts<'_>, rt: &Runtime) -> CallService {
             of.name,
             limits::settings(&of.rules.policy.limits, of.prices),
         )))
+        // nothing below sees what must not leave, and no text that is blocked makes another model be asked
+        .layer(Layered::layer(filter(of.filters.clone())))
         // `total` of the model that is asked, over all attempts; the stream obeys it too
         .layer(Layered::layer(deadline(routes())))
         // the one plan: order, attempts, budgets, backoff, health of each target

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use moltbot_config::Config;
 use moltbot_config::config::{self, MemberRole, Model, ModelKind, Rules};
+use moltbot_filters::Chain;
 use moltbot_router::FailoverSettings;
 use moltbot_router::table::Table;
 use moltbot_telemetry::Declared;
 use moltbot_types::{CallError, CallService, Kind, ModelName, Plain, Role, Workspace};
 use serde_json::json;
 
+use crate::filter::Filters;
 use crate::gateway::StartError;
 use crate::policy;
 use crate::price::Prices;
@@ -49,6 +51,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) prices: &'a Prices,
     /// Each model that this workspace may use, and the route that answers for it.
     pub(crate) table: &'a Arc<Table>,
+    /// The filters that its calls and their answers pass.
+    pub(crate) filters: Chain,
 }
 
 impl WorkspacePath {
@@ -61,6 +65,7 @@ impl WorkspacePath {
         rules: &Rules,
         config: &Config,
         shared: &Arc<Routes>,
+        filters: &Filters,
         fingerprint: String,
         rt: &Runtime,
     ) -> Result<Self, StartError> {
@@ -75,6 +80,7 @@ impl WorkspacePath {
                 shared,
                 prices: &prices,
                 table: &table,
+                filters: filters.of(&rules.policy.filters, &[]),
             },
             rt,
         );

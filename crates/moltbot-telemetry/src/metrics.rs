@@ -180,6 +180,23 @@ impl Metrics {
         self.credentials.store(Arc::new(credentials));
     }
 
+    /// A filter found something. All four are words of a small set.
+    pub fn filtered(
+        &self,
+        filter: &'static str,
+        direction: &'static str,
+        what: &'static str,
+        action: &'static str,
+    ) {
+        let labels = [
+            ("filter", filter),
+            ("direction", direction),
+            ("kind", what),
+            ("action", action),
+        ];
+        counter(&self.recorder, names::FILTERED, &labels).increment(1);
+    }
+
     /// A day's log did not reach the object store.
     pub fn archive_failed(&self) {
         self.archive_failures.increment(1);

@@ -20,6 +20,7 @@ pub(crate) const LOST_LINES: &str = "moltbot_log_lines_dropped_total";
 pub(crate) const CREDENTIAL_UP: &str = "moltbot_credential_up";
 pub(crate) const ARCHIVE_FAILURES: &str = "moltbot_archive_failures_total";
 pub(crate) const LIMITED: &str = "moltbot_limited_total";
+pub(crate) const FILTERED: &str = "moltbot_filter_hits_total";
 pub(crate) const PANICS: &str = "moltbot_panics_total";
 
 /// Statuses whose counters are kept; others are looked up by their labels.
@@ -47,7 +48,7 @@ enum Form {
     Histogram,
 }
 
-const ABOUT: [(&str, Form, &str); 14] = [
+const ABOUT: [(&str, Form, &str); 15] = [
     (
         REQUESTS,
         Form::Counter,
@@ -91,6 +92,11 @@ const ABOUT: [(&str, Form, &str); 14] = [
         LIMITED,
         Form::Counter,
         "Calls over a limit of their workspace: refused, or only counted.",
+    ),
+    (
+        FILTERED,
+        Form::Counter,
+        "What filters found in calls (inbound) and answers (outbound), and what was done about it.",
     ),
     (PANICS, Form::Counter, "Panics that were caught."),
     (

@@ -100,6 +100,9 @@ fn write(line: &mut Line<'_>, call: &CallRecord<'_>) {
         line.float("cost_usd", call.cost_nano as f64 / 1e9);
     }
     line.text("cache", call.cache);
+    if !call.tried.filters.is_empty() {
+        line.text("filters", &call.tried.filters.join(","));
+    }
     if let Some((word, words)) = &call.error {
         line.text("error", &redact(words));
         line.text("code", word);

@@ -10,6 +10,7 @@ use crate::chat::{Answer, Prompt};
 use crate::error::{CallError, UpstreamFault};
 use crate::pieces::Pieces;
 use crate::reply::Frames;
+use crate::text::{Additions, Slot, Text};
 use crate::usage::Usage;
 
 /// A dialect: pure functions over bytes, without I/O.
@@ -49,6 +50,22 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// # Errors
     /// `BadRequest` where the body is no prompt of this operation.
     fn read(&self, operation: Operation, body: &[u8]) -> Result<Prompt, CallError>;
+
+    /// The texts of a request's or a whole answer's body, in order of their place: all that people, programs and
+    /// models say in it, and no names, ids, addresses or encoded files.
+    ///
+    /// # Errors
+    /// `BadRequest` where the body is broken, or a text in it can't be decoded.
+    fn texts<'a>(&self, body: &'a [u8]) -> Result<Vec<Text<'a>>, CallError>;
+
+    /// A whole answer or one frame of it without fields that say its texts once more, and with its data in one line.
+    fn plain(&self, answer: Bytes) -> Bytes;
+
+    /// What one frame, as [`Dialect::plain`] gives it, adds to the texts of a streamed answer.
+    fn additions<'a>(&self, operation: Operation, frame: &'a [u8]) -> Additions<'a>;
+
+    /// Writes a frame that adds `text` to `slot`, and otherwise is like `frame`, which added something to it.
+    fn piece_like(&self, operation: Operation, frame: &[u8], slot: Slot, text: &str) -> Bytes;
 
     /// Writes a whole answer.
     fn write(&self, operation: Operation, answer: &Answer) -> Bytes;

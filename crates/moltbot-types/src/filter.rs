@@ -119,7 +119,7 @@ pub trait Filter: Send + Sync + 'static {
 ///
 /// Invariant: what comes out, joined, is what the whole text would have become, however it was cut.
 /// A few bytes are held back where a piece may end within a match.
-pub trait Screen: Send {
+pub trait Screen: Send + Sync {
     /// Takes the next piece; gives what may go out now, which may be nothing yet.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub mod record;
 pub mod reply;
 pub mod service;
 pub mod skill;
+pub mod text;
 pub mod usage;
 
 pub use call::{Call, Edit, Head, Operation, Remembered};
@@ -31,4 +32,5 @@ pub use record::{Attempt, CallRecord, Outcome, Served, Trail, Tried};
 pub use reply::{Body, Ending, FrameStream, Frames, Hold, Mark, Reply};
 pub use service::{CallService, Door, Layered, Next, Plain, Step, boxed, tower};
 pub use skill::{Occasion, Skills};
+pub use text::{Additions, Slot, Text};
 pub use usage::Usage;

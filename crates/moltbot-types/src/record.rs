@@ -119,6 +119,8 @@ pub struct Tried {
     pub attempts: Vec<Attempt>,
     /// Who was asked last: answered, or failed last.
     pub served: Option<Served>,
+    /// Filters that found something, each once.
+    pub filters: Vec<&'static str>,
 }
 
 impl Trail {
@@ -130,6 +132,14 @@ impl Trail {
             target: attempt.target.clone(),
         });
         tried.attempts.push(attempt);
+    }
+
+    /// A filter found something in the call or its answer.
+    pub fn filtered(&self, filter: &'static str) {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tried.filters.contains(&filter) {
+            tried.filters.push(filter);
+        }
     }
 
     /// The last attempt turned out otherwise: its stream was cut.

@@ -5,6 +5,7 @@ pub mod openai;
 mod peek;
 mod splice;
 pub mod sse;
+pub mod texts;
 mod words;
 
 pub use openai::OPENAI;

@@ -7,8 +7,8 @@ use http::{HeaderMap, StatusCode};
 use moltbot_types::call::CallParts;
 use moltbot_types::dialect::Splitter;
 use moltbot_types::{
-    Answer, Attempt, Dialect, Head, Layered, Operation, Outcome as How, Pieces, Prompt, Remembered,
-    UpstreamFault,
+    Additions, Answer, Attempt, Dialect, Head, Layered, Operation, Outcome as How, Pieces, Prompt,
+    Remembered, Slot, Text, UpstreamFault,
 };
 use tower_layer::Layer;
 
@@ -46,6 +46,22 @@ impl Dialect for Quoted {
     fn read(&self, _: Operation, _: &[u8]) -> Result<Prompt, CallError> {
         Ok(Prompt::default())
     }
+    fn texts<'a>(&self, _: &'a [u8]) -> Result<Vec<Text<'a>>, CallError> {
+        unimplemented!("texts")
+    }
+
+    fn plain(&self, answer: Bytes) -> Bytes {
+        answer
+    }
+
+    fn additions<'a>(&self, _: Operation, _: &'a [u8]) -> Additions<'a> {
+        Additions::default()
+    }
+
+    fn piece_like(&self, _: Operation, _: &[u8], _: Slot, _: &str) -> Bytes {
+        unimplemented!("pieces")
+    }
+
     fn write(&self, _: Operation, _: &Answer) -> Bytes {
         Bytes::new()
     }

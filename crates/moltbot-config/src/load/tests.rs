@@ -1,4 +1,5 @@
 mod channels;
+mod filters;
 mod instance;
 mod layers;
 mod problems;

@@ -62,6 +62,7 @@ fn tried(attempts: Vec<Attempt>) -> Tried {
             target: last.target.clone(),
         }),
         attempts,
+        filters: Vec::new(),
     }
 }
 

@@ -5,13 +5,14 @@ mod error;
 mod read;
 mod shape;
 mod stream;
+mod texts;
 mod write;
 
 use bytes::Bytes;
 use http::StatusCode;
 use moltbot_types::{
-    Answer, CallError, Dialect, Edit, Head, Operation, Pieces, Prompt, Splitter, UpstreamFault,
-    Usage,
+    Additions, Answer, CallError, Dialect, Edit, Head, Operation, Pieces, Prompt, Slot, Splitter,
+    Text, UpstreamFault, Usage,
 };
 
 /// The dialect. It has no state, so one `static` serves all calls.
@@ -48,6 +49,22 @@ impl Dialect for OpenAi {
 
     fn read(&self, operation: Operation, body: &[u8]) -> Result<Prompt, CallError> {
         read::prompt(operation, body)
+    }
+
+    fn texts<'a>(&self, body: &'a [u8]) -> Result<Vec<Text<'a>>, CallError> {
+        texts::all(body)
+    }
+
+    fn plain(&self, answer: Bytes) -> Bytes {
+        texts::plain(answer)
+    }
+
+    fn additions<'a>(&self, _: Operation, frame: &'a [u8]) -> Additions<'a> {
+        texts::additions(frame)
+    }
+
+    fn piece_like(&self, operation: Operation, frame: &[u8], slot: Slot, text: &str) -> Bytes {
+        texts::piece_like(operation, frame, slot, text)
     }
 
     fn write(&self, operation: Operation, answer: &Answer) -> Bytes {

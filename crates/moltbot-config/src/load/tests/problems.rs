@@ -137,7 +137,6 @@ fn every_later_key_is_refused_by_name() {
         ("cache: { enabled: true }", "cache"),
         ("store: { url: 'postgres://h/db' }", "store.url"),
         ("shared: { url: 'memory:' }", "shared"),
-        ("filters: { pii: { action: mask } }", "filters"),
         ("skills: { require_sandbox: true }", "skills"),
         ("logs: { archive: { url: 's3://b' } }", "logs.archive"),
     ];
