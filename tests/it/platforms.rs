@@ -144,3 +144,15 @@ async fn feishus_own_sdk_works_with_the_mock() {
     assert_eq!(texts, ["two", "three", "echo hello"]);
     assert_eq!((feishu.repeats(), feishu.refused()), (1, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feishus_own_sdk_works_with_the_mock_by_the_long_connection() {
+    let feishu = Feishu::start(Faults::default()).await;
+    let mut child = script("feishu_bot.py", "socket", ("FEISHU_URL", feishu.url()));
+    feishu.say("ou_1", "oc_1-p2p", "hello");
+    until(&mut child, "it is answered", || feishu.sent().len() == 3).await;
+    feishu.say("ou_1", "oc_1-p2p", "quit");
+    succeeds(child).await;
+    assert_eq!(feishu.sent()[2].text, "echo hello");
+    assert_eq!(feishu.open(), 0, "an event was not answered");
+}

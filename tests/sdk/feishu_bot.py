@@ -75,7 +75,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-assert done.wait(60), "nobody said quit"
-os._exit(0)
+if sys.argv[1] == "socket":
+    # Its answer to "quit" shall still leave.
+    threading.Thread(target=lambda: (done.wait(60), threading.Timer(1, os._exit, [0]).start()), daemon=True).start()
+    lark.ws.Client("cli_mock", "feishu-app-secret", event_handler=dispatcher, domain=os.environ["FEISHU_URL"]).start()
+else:
+    server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    assert done.wait(60), "nobody said quit"
+    os._exit(0)

@@ -1,4 +1,4 @@
-//! Feishu: the API of an app, and events by encrypted, signed posts.
+//! Feishu: the API of an app, and events by encrypted, signed posts or by the long connection.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,10 +11,12 @@ use aws_lc_rs::iv::FixedLength;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::Faults;
+use crate::connection::Connection;
 use crate::deliver::{Deliveries, client};
 use crate::faults::{Fate, Luck};
 use crate::http::{Answer, Api, Asked, serve};
@@ -58,7 +60,10 @@ struct Shared {
     repeats: AtomicUsize,
     refuses_cards: AtomicBool,
     calls: Mutex<Vec<String>>,
-    events_url: Mutex<String>,
+    /// Where events are posted; without one they go to the long connection.
+    events_url: Mutex<Option<String>>,
+    socket_url: Mutex<String>,
+    connection: Connection,
     deliveries: Deliveries,
     client: reqwest::Client,
 }
@@ -89,10 +94,25 @@ impl Feishu {
             refuses_cards: AtomicBool::new(false),
             calls: Mutex::default(),
             events_url: Mutex::default(),
+            socket_url: Mutex::default(),
+            connection: Connection::default(),
             deliveries: Deliveries::new(),
             client: client(),
         });
         let address = serve(Arc::clone(&shared), &mut tasks).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let socket = listener.local_addr().expect("bound");
+        *shared.socket_url.lock().expect("whole") =
+            format!("ws://{socket}/ws?device_id=d1&service_id=7&access_key=k");
+        let serving = Arc::clone(&shared);
+        tasks.spawn(async move {
+            let mut sockets = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = Arc::clone(&serving);
+                sockets.spawn(async move { shared.connection.serve(stream, &shared.fate).await });
+                while sockets.try_join_next().is_some() {}
+            }
+        });
         Self {
             shared,
             address,
@@ -107,7 +127,7 @@ impl Feishu {
 
     /// Posts events there.
     pub fn post_events_to(&self, url: impl Into<String>) {
-        *self.shared.events_url.lock().expect("whole") = url.into();
+        *self.shared.events_url.lock().expect("whole") = Some(url.into());
     }
 
     /// Changes how it fails.
@@ -187,6 +207,7 @@ impl Feishu {
             json!({ "type": "url_verification", "challenge": "ch4llenge", "token": Self::TOKEN });
         let body = json!({ "encrypt": encrypt(&check.to_string()) });
         let url = self.shared.events_url.lock().expect("whole").clone();
+        let url = url.expect("posts have an address");
         let answer = self.shared.client.post(url).json(&body).send().await;
         let text = answer.expect("an answer").text().await.expect("a body");
         serde_json::from_str(&text).unwrap_or(json!(text))
@@ -214,7 +235,12 @@ impl Feishu {
 
     /// Events that are on their way.
     pub fn open(&self) -> usize {
-        self.shared.deliveries.open()
+        self.shared.deliveries.open() + self.shared.connection.open()
+    }
+
+    /// Open long connections.
+    pub fn connections(&self) -> usize {
+        self.shared.connection.connections()
     }
 
     /// Events that were refused.
@@ -234,6 +260,9 @@ type No = (u16, i64, &'static str);
 impl Shared {
     fn deliver(&self, event: &Value) {
         let url = self.events_url.lock().expect("whole").clone();
+        let Some(url) = url else {
+            return self.connection.deliver(event, &self.fate);
+        };
         let body = json!({ "encrypt": encrypt(&event.to_string()) }).to_string();
         let client = self.client.clone();
         let post = move |_: usize| {
@@ -321,6 +350,18 @@ impl Shared {
 
 impl Api for Shared {
     async fn answer(&self, asked: Asked) -> Answer {
+        if asked.path == "/callback/ws/endpoint" {
+            let body = asked.parameters();
+            if body["AppID"] != Feishu::APP_ID || body["AppSecret"] != Feishu::APP_SECRET {
+                return Answer::Json(200, json!({ "code": 514, "msg": "auth failed" }));
+            }
+            let url = self.socket_url.lock().expect("whole").clone();
+            let config = json!({
+                "ReconnectCount": -1, "ReconnectInterval": 1, "ReconnectNonce": 1, "PingInterval": 1,
+            });
+            let data = json!({ "URL": url, "ClientConfig": config });
+            return Answer::Json(200, json!({ "code": 0, "msg": "", "data": data }));
+        }
         let path = asked.path.trim_start_matches("/open-apis/").to_owned();
         let call = format!("{} {path}", asked.method);
         self.calls.lock().expect("whole").push(call.clone());

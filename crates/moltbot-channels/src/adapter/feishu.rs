@@ -1,4 +1,4 @@
-//! Feishu and Lark: encrypted events by signed posts, answers as cards by `im/v1/messages`.
+//! Feishu and Lark: encrypted events by signed posts or by the long connection, answers as cards by `im/v1/messages`.
 //!
 //! Every sending carries its key as `uuid`, by which Feishu shows a repeat once for an hour.
 
@@ -24,6 +24,8 @@ use envelope::Envelope;
 mod api;
 mod envelope;
 mod event;
+mod frame;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -41,8 +43,8 @@ pub struct FeishuSettings {
     pub app_id: String,
     /// The app's secret.
     pub app_secret: SecretString,
-    /// Encrypts and signs events.
-    pub encrypt_key: SecretString,
+    /// Encrypts and signs events that are posted; without one messages arrive by the long connection.
+    pub encrypt_key: Option<SecretString>,
     /// Stands in every event, where the app has one.
     pub verification_token: Option<SecretString>,
 }
@@ -51,7 +53,7 @@ pub struct FeishuSettings {
 pub struct Feishu {
     settings: FeishuSettings,
     api: Api,
-    envelope: Envelope,
+    envelope: Option<Envelope>,
     /// The bot's own `open_id`, once known.
     bot: OnceLock<String>,
     /// The texts that the bot sent lately, to know a reply to it.
@@ -64,13 +66,14 @@ impl Feishu {
     /// # Errors
     /// `encrypt_key` is blank, or TLS can't be set up.
     pub fn new(settings: FeishuSettings) -> Result<Self, ChannelError> {
-        if settings.encrypt_key.expose_secret().trim().is_empty() {
+        let key = settings.encrypt_key.as_ref();
+        if key.is_some_and(|key| key.expose_secret().trim().is_empty()) {
             return Err(ChannelError("encrypt_key is blank".to_owned()));
         }
         let secret = settings.app_secret.clone();
         Ok(Self {
             api: Api::new(client()?, &settings.base_url, &settings.app_id, secret),
-            envelope: Envelope::new(settings.encrypt_key.clone()),
+            envelope: settings.encrypt_key.clone().map(Envelope::new),
             settings,
             bot: OnceLock::new(),
             sent: event::Lately::default(),
@@ -125,12 +128,13 @@ impl Channel for Feishu {
     }
 
     fn takes_posts(&self) -> bool {
-        true
+        self.envelope.is_some()
     }
 
     fn receive(&self, request: &Request<Bytes>, now: SystemTime) -> Result<Received, Refused> {
-        let signed = self.envelope.verify(request, now);
-        let opened = self.envelope.open(request.body());
+        let envelope = self.envelope.as_ref().ok_or_else(Refused::nothing_here)?;
+        let signed = envelope.verify(request, now);
+        let opened = envelope.open(request.body());
         // The check of an address is answered by who can decrypt it, signed or not.
         if let Ok(event) = &opened
             && text(event, "type") == "url_verification"
@@ -159,6 +163,9 @@ impl Channel for Feishu {
                 tracing::warn!(%error, "the bot's own id is not known");
             }
             Err(error) => return Err(ChannelError(error.to_string())),
+        }
+        if self.envelope.is_none() {
+            return socket::listen(self, host, &stop).await;
         }
         host.up();
         stop.cancelled().await;

@@ -1,27 +1,28 @@
 //! Feishu.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use moltbot_channels::adapter::feishu::{Feishu, FeishuSettings};
 use moltbot_channels::{Channel, Format, SendError};
 use moltbot_platforms::{Faults, Feishu as Mock};
 
-use crate::{ANSWER, answer, send_all};
+use crate::{ANSWER, Listening, answer, send_all, until};
 
-fn channel(mock: &Mock, secret: &str) -> Arc<Feishu> {
+fn channel(mock: &Mock, secret: &str, socket: bool) -> Arc<Feishu> {
     let settings = FeishuSettings {
         base_url: mock.url(),
         app_id: Mock::APP_ID.to_owned(),
         app_secret: secret.into(),
-        encrypt_key: Mock::ENCRYPT_KEY.into(),
+        encrypt_key: (!socket).then(|| Mock::ENCRYPT_KEY.into()),
         verification_token: Some(Mock::TOKEN.into()),
     };
     Arc::new(Feishu::new(settings).unwrap())
 }
 
 fn good(mock: &Mock) -> Arc<Feishu> {
-    channel(mock, Mock::APP_SECRET)
+    channel(mock, Mock::APP_SECRET, false)
 }
 
 #[tokio::test]
@@ -32,7 +33,7 @@ async fn a_login_says_as_whom() {
         (account.id.as_str(), account.name.as_str()),
         (Mock::BOT, "Helper")
     );
-    let refused = channel(&mock, "c4n4ry").login().await.unwrap_err();
+    let refused = channel(&mock, "c4n4ry", false).login().await.unwrap_err();
     assert!(
         refused.to_string().contains("app secret invalid"),
         "{refused}"
@@ -137,4 +138,44 @@ async fn rendered_answers_are_taken() {
         sent.iter()
             .all(|sent| !sent.text.contains("<at ") || sent.text.contains("```"))
     );
+}
+
+#[tokio::test]
+async fn the_long_connection_brings_events_in_parts_over_cuts_and_repeats() {
+    let mock = Mock::start(Faults {
+        cut: 0.05,
+        repeated: 0.3,
+        ..Faults::default()
+    })
+    .await;
+    let listening = Listening::to(channel(&mock, Mock::APP_SECRET, true));
+    for number in 0..30 {
+        mock.mention("ou_1", "oc_1", &format!("m{number}"));
+    }
+    until("all came", || listening.kept.texts().len() == 30).await;
+    until("all are answered", || mock.open() == 0).await;
+    let kept = listening.kept.messages.lock().unwrap().clone();
+    assert!(kept.iter().all(|message| message.mentioned));
+    listening.end().await;
+}
+
+#[tokio::test]
+async fn an_event_of_the_long_connection_that_is_not_kept_comes_again() {
+    let mock = Mock::start(Faults::default()).await;
+    let listening = Listening::to(channel(&mock, Mock::APP_SECRET, true));
+    until("it is up", || listening.kept.is_up()).await;
+    listening.kept.full.store(true, Ordering::SeqCst);
+    mock.say("ou_1", "oc_1-p2p", "hello");
+    until("it is refused", || {
+        listening.kept.refused.load(Ordering::SeqCst) > 0
+    })
+    .await;
+    assert_eq!(mock.open(), 1);
+    listening.kept.full.store(false, Ordering::SeqCst);
+    until("it came", || {
+        listening.kept.texts().get("hello") == Some(&1)
+    })
+    .await;
+    until("it is answered", || mock.open() == 0).await;
+    listening.end().await;
 }

@@ -69,6 +69,19 @@ impl Api {
         }
     }
 
+    /// Where the long connection is, and how it wants to be kept.
+    pub(super) async fn endpoint(&self) -> Result<Value, SendError> {
+        let root = self.base.trim_end_matches("/open-apis");
+        let url = format!("{root}/callback/ws/endpoint");
+        let body = json!({ "AppID": self.app_id, "AppSecret": self.app_secret.expose_secret() });
+        let answer = ask(self.http.post(url).json(&body), None).await?;
+        match read(answer) {
+            Ok(mut body) => Ok(body["data"].take()),
+            Err(Failure::Send(error)) => Err(error),
+            Err(Failure::Token) => Err(SendError::Refused("Feishu refuses the app".to_owned())),
+        }
+    }
+
     /// Whether a token was given.
     pub(super) async fn logged_in(&self) -> bool {
         self.token.lock().await.is_some()

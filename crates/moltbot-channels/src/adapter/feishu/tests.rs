@@ -17,7 +17,7 @@ fn feishu(token: Option<&str>) -> Feishu {
         base_url: BASE_URL.to_owned(),
         app_id: "cli_1".to_owned(),
         app_secret: "s".into(),
-        encrypt_key: key(),
+        encrypt_key: Some(key()),
         verification_token: token.map(Into::into),
     })
     .unwrap()
