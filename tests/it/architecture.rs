@@ -5,12 +5,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The floor of each crate; members that are not shipped may use all.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("moltbot-types", 1),
     ("moltbot-wire", 2),
     ("moltbot-config", 2),
     ("moltbot-store", 2),
     ("moltbot-filters", 2),
+    ("moltbot-files", 2),
     ("moltbot-skills", 2),
     ("moltbot-channels", 3),
     ("moltbot-auth", 3),
