@@ -17,6 +17,7 @@ mod instance;
 mod keys;
 mod limits;
 mod logs;
+mod model_files;
 mod model_server;
 mod monitor;
 mod network;

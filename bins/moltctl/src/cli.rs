@@ -322,6 +322,17 @@ pub(crate) enum Model {
         /// Its name
         name: String,
     },
+    /// Load a model file into data/models; a break is survived, a wrong checksum refused
+    #[command(
+        after_help = "Examples:\n  moltctl model pull https://models.example.com/tiny.gguf --sha256 H\n  moltctl model pull s3://bucket/models/tiny.gguf\n  moltctl model pull /media/stick/tiny.gguf"
+    )]
+    Pull(Pull),
+    /// Compare model files with the checksums taken when they were pulled
+    #[command(after_help = "Examples:\n  moltctl model verify\n  moltctl model verify tiny.gguf")]
+    Verify {
+        /// The file [default: all of them]
+        file: Option<String>,
+    },
     /// Let another model answer for a model, without losing a call
     #[command(
         after_help = "Examples:\n  moltctl model switch primary-model --to secondary-model\n  moltctl model switch primary-model --to primary-model   (takes it back)"
@@ -333,6 +344,18 @@ pub(crate) enum Model {
         #[arg(long, value_name = "OTHER")]
         to: String,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Pull {
+    /// https://, http://, s3:// or a path
+    pub(crate) source: String,
+    /// The SHA-256 that the file must have
+    #[arg(long, value_name = "H")]
+    pub(crate) sha256: Option<String>,
+    /// Replace a different file of that name
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Subcommand)]

@@ -9,6 +9,7 @@ mod key;
 mod logs;
 mod model;
 mod monitor;
+mod pull;
 mod shell;
 mod status;
 mod top;

@@ -4,7 +4,7 @@ use moltbot_types::admin::ModelStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::Context;
+use super::{Context, pull};
 use crate::cli::Model;
 use crate::client::part;
 use crate::failure::Failure;
@@ -43,6 +43,8 @@ struct Changed {
 pub(super) async fn run(context: &Context, command: Model) -> Result<(), Failure> {
     match command {
         Model::List => list(context).await,
+        Model::Pull(pull) => pull::run(context, pull).await,
+        Model::Verify { file } => pull::verify(context, file.as_deref()),
         Model::Show { name } => show(context, &name).await,
         Model::Add {
             name,

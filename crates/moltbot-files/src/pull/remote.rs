@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
-use object_store::{GetOptions, GetRange, ObjectStore, path::Path};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, path::Path};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE,
 };
@@ -178,18 +178,15 @@ impl Remote {
                 }
             }
             Self::Object { store, path, .. } => {
-                let options = GetOptions {
-                    head: true,
-                    ..GetOptions::default()
-                };
-                let found = store.get_opts(path, options).await;
-                let meta = found
-                    .map_err(|error| ReadError::Final(self.object_error(error)))?
-                    .meta;
+                let found = store.head(path).await;
+                let meta = found.map_err(|error| ReadError::Final(self.object_error(error)))?;
+                // some servers give the part and say that it is the whole; the library refuses that
+                let first = 0..meta.size.min(1);
+                let ranges = meta.size > 0 && store.get_range(path, first).await.is_ok();
                 Ok(Head {
                     size: Some(meta.size),
                     tag: meta.e_tag,
-                    ranges: true,
+                    ranges,
                 })
             }
             Self::Local(path) => {
