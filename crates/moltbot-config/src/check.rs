@@ -40,7 +40,6 @@ const LATER: &[(&str, Later)] = &[
     ("store.url", Later::Beginning("postgres")),
     ("shared", Later::All),
     ("skills", Later::All),
-    ("logs.archive", Later::All),
 ];
 
 /// The same for `policy.yaml`.

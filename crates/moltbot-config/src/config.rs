@@ -41,6 +41,8 @@ pub struct Config {
     pub store: Store,
     /// What must not pass.
     pub filters: Filters,
+    /// Where closed days of the log go, if anywhere.
+    pub archive: Option<Archive>,
 }
 
 impl Config {
@@ -574,6 +576,76 @@ pub struct Logs {
     pub keep: Duration,
     /// Whether prompts and answers are written.
     pub content: bool,
+    /// The object storage that closed days go to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) archive: Option<ArchiveForm>,
+}
+
+/// Object storage that closed days of the log go to. Takes effect at a start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ArchiveForm {
+    /// `s3://bucket/prefix`.
+    #[schemars(extend("x-restart" = true))]
+    pub(crate) url: String,
+    /// How long after its end a day goes there.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "Time", extend("x-restart" = true))]
+    pub(crate) after: Duration,
+    /// How long it stays there.
+    #[serde(with = "unit::time")]
+    #[schemars(with = "PositiveTime", extend("x-restart" = true))]
+    pub(crate) keep: Duration,
+    /// Base URL of the server; Amazon's where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-restart" = true))]
+    pub(crate) endpoint: Option<String>,
+    /// Region of the bucket.
+    #[schemars(extend("x-restart" = true))]
+    pub(crate) region: String,
+    /// Name of the key; better as `${env:NAME}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-restart" = true))]
+    pub(crate) access_key: Option<String>,
+    /// Secret of the key; better as `${env:NAME}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-restart" = true))]
+    pub(crate) secret_key: Option<String>,
+}
+
+impl Default for ArchiveForm {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            after: Duration::from_secs(86_400),
+            keep: Duration::from_secs(365 * 86_400),
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            access_key: None,
+            secret_key: None,
+        }
+    }
+}
+
+/// Object storage that closed days of the log go to.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    /// `s3://bucket/prefix`.
+    pub url: String,
+    /// How long after its end a day goes there.
+    pub after: Duration,
+    /// How long it stays there.
+    pub keep: Duration,
+    /// Base URL of the server; Amazon's where absent.
+    pub endpoint: Option<String>,
+    /// Region of the bucket.
+    pub region: String,
+    /// Name of the key.
+    pub access_key: Option<SecretString>,
+    /// Secret of the key.
+    pub secret_key: Option<SecretString>,
+    /// Which secret is missing, and how to give it, in one sentence: nothing is archived until then.
+    pub missing: Option<String>,
 }
 
 impl Default for Logs {
@@ -582,6 +654,7 @@ impl Default for Logs {
             level: Level::default(),
             keep: Duration::from_secs(7 * 86_400),
             content: false,
+            archive: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use crate::archive;
 use crate::build;
 use crate::check;
 use crate::config::Config;
@@ -156,6 +157,12 @@ pub(crate) fn load_texts(
     let defaults = form.model.defaults.clone();
     let mut config = build::build(form, credentials, &tree, &mut problems);
     let lists = config.filters.read(home, texts, &tree, &mut problems);
+    config.archive = archive::build(
+        config.logs.archive.as_ref(),
+        &tree,
+        &references,
+        &mut problems,
+    );
     config.skill_secrets = secret::of_skills(&auth, &references, &mut problems);
     let read = workspace::Reader {
         home,

@@ -152,8 +152,19 @@ pub(crate) fn is_channels<S: AsRef<str>>(path: &[S]) -> bool {
         if channel.as_ref() == "channel" && channel::SECRETS.contains(&key.as_ref()))
 }
 
-/// Whether the value at `path` is a secret of a model.
+/// Whether the value at `path` is a secret of a model, or of the archive.
 pub(crate) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
-    matches!(path, [models, _, auth, key]
-        if models.as_ref() == "models" && auth.as_ref() == "auth" && SECRETS.contains(&key.as_ref()))
+    match path {
+        [models, _, auth, key] => {
+            models.as_ref() == "models"
+                && auth.as_ref() == "auth"
+                && SECRETS.contains(&key.as_ref())
+        }
+        [logs, archive, key] => {
+            logs.as_ref() == "logs"
+                && archive.as_ref() == "archive"
+                && ["access_key", "secret_key"].contains(&key.as_ref())
+        }
+        _ => false,
+    }
 }

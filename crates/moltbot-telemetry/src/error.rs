@@ -37,6 +37,9 @@ pub enum TelemetryError {
     /// Histogram buckets that the recorder refuses.
     #[error("the metrics can't be set up: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// The archive can't be written or read.
+    #[error("archive: {0}")]
+    Archive(String),
     /// Someone else has installed a tracing subscriber or a metrics recorder in this process.
     #[error("this process already has a {0}; use `Telemetry::new`, which installs nothing")]
     Installed(&'static str),

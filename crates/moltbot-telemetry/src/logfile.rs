@@ -25,6 +25,8 @@ pub struct LogSettings {
     pub level: Level,
     /// How long a file is kept, counted from the end of its day, in whole days.
     pub keep: Duration,
+    /// Closed days go to an archive: a file that is not there yet stays, whatever its age.
+    pub archived: bool,
     /// Bytes of lines that may wait for the disk; more are dropped and counted.
     pub buffer: usize,
 }
@@ -36,6 +38,7 @@ impl Default for LogSettings {
             name: "moltbotd".to_owned(),
             level: Level::Info,
             keep: Duration::from_secs(7 * 86_400),
+            archived: false,
             buffer: 8 << 20,
         }
     }
@@ -99,6 +102,11 @@ fn path_of(dir: &Path, name: &str, day: Day) -> PathBuf {
     dir.join(format!("{name}.{}.jsonl", day.text()))
 }
 
+/// Stands beside a day's file once the archive has it.
+pub(crate) fn archive_mark(file: &Path) -> PathBuf {
+    file.with_extension("archived")
+}
+
 /// The files in `dir` that this log wrote, the oldest first.
 pub(crate) fn files(dir: &Path, name: &str) -> io::Result<Vec<(Day, PathBuf)>> {
     let mut files = Vec::new();
@@ -121,6 +129,7 @@ struct Files {
     dir: PathBuf,
     name: String,
     keep: Duration,
+    archived: bool,
     today: Option<Today>,
     /// Lines that the disk refused since it last took some.
     lost: u64,
@@ -139,6 +148,7 @@ impl Files {
             dir: settings.dir.clone(),
             name: settings.name.clone(),
             keep: settings.keep,
+            archived: settings.archived,
             today: None,
             lost: 0,
         };
@@ -204,8 +214,10 @@ impl Files {
         };
         let days = self.keep.as_secs().div_ceil(86_400);
         for (day, path) in files {
-            if day.until(today) > days {
+            let mark = archive_mark(&path);
+            if day.until(today) > days && (!self.archived || mark.exists()) {
                 let _ = fs::remove_file(path);
+                let _ = fs::remove_file(mark);
             }
         }
     }

@@ -37,6 +37,8 @@ pub struct Query {
     pub since: Option<SystemTime>,
     /// Lines whose JSON text matches.
     pub grep: Option<Regex>,
+    /// A folder with files of days that the log's own folder does not have any more.
+    pub older: Option<PathBuf>,
 }
 
 impl Default for Query {
@@ -48,6 +50,7 @@ impl Default for Query {
             workspace: None,
             since: None,
             grep: None,
+            older: None,
         }
     }
 }
@@ -125,16 +128,26 @@ impl Lines {
 
     /// Finds the files that are to be read yet.
     fn look(&mut self) -> Result<(), TelemetryError> {
-        let found = match files(&self.dir, &self.filter.query.name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            other => other.map_err(|source| self.unreadable(&self.dir, source))?,
-        };
+        let mut found = self.files(&self.dir)?;
+        if let Some(older) = &self.filter.query.older {
+            let days: Vec<Day> = found.iter().map(|(day, _)| *day).collect();
+            let older = self.files(older)?.into_iter();
+            found.extend(older.filter(|(day, _)| !days.contains(day)));
+            found.sort();
+        }
         let first = self.filter.query.since.map(Day::of);
         self.waiting = found
             .into_iter()
             .filter(|(day, _)| Some(*day) > self.last && Some(*day) >= first)
             .collect();
         Ok(())
+    }
+
+    fn files(&self, dir: &Path) -> Result<Vec<(Day, PathBuf)>, TelemetryError> {
+        match files(dir, &self.filter.query.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other.map_err(|source| self.unreadable(dir, source)),
+        }
     }
 
     /// Goes on to the next file. False: there is none.

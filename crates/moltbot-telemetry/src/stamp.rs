@@ -1,6 +1,6 @@
 //! Time stamps, formatted once a second.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
@@ -75,6 +75,11 @@ impl Day {
         (day.text() == text).then_some(day)
     }
 
+    /// The moment at which it is over.
+    pub(crate) fn end(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs((self.0 + 1) * SECONDS_A_DAY)
+    }
+
     /// Whole days from this one to `later`.
     pub(crate) fn until(self, later: Self) -> u64 {
         later.0.saturating_sub(self.0)
@@ -83,8 +88,6 @@ impl Day {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
