@@ -4,6 +4,7 @@
 
 mod api;
 mod architecture;
+mod archive;
 mod article;
 mod bad_input;
 mod cli;

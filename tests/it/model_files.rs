@@ -1,56 +1,16 @@
 //! Model files: pulled from a real S3 server, checked, and served by a real model server.
 
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use moltbot_tests::{Home, ModelServer, S3, tools};
 
-use moltbot_tests::{Home, ModelServer, free_port, tools};
-
-/// A real server of object storage whose objects are the files of a folder.
-struct S3 {
-    child: Child,
-    port: u16,
-}
-
-impl S3 {
-    fn start(folder: &std::path::Path) -> Self {
-        let port = free_port();
-        let child = Command::new(tools().join("bin/rclone"))
-            .args(["serve", "s3", "--addr", &format!("127.0.0.1:{port}")])
-            .args(["--auth-key", "moltbotkey,moltbotsecret"])
-            .arg(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        for _ in 0..300 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Self { child, port }
-    }
-
-    /// Runs `moltctl` with the keys of this server.
-    fn ctl(&self, home: &Home, secret: &str, arguments: &[&str]) -> std::process::Output {
-        home.command("moltctl")
-            .args(arguments)
-            .env(
-                "AWS_ENDPOINT_URL",
-                format!("http://127.0.0.1:{}", self.port),
-            )
-            .env("AWS_ACCESS_KEY_ID", "moltbotkey")
-            .env("AWS_SECRET_ACCESS_KEY", secret)
-            .output()
-            .unwrap()
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Runs `moltctl` with the keys of a server.
+fn ctl(s3: &S3, home: &Home, secret: &str, arguments: &[&str]) -> std::process::Output {
+    home.command("moltctl")
+        .args(arguments)
+        .env("AWS_ENDPOINT_URL", s3.url())
+        .env("AWS_ACCESS_KEY_ID", S3::KEY)
+        .env("AWS_SECRET_ACCESS_KEY", secret)
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -66,7 +26,7 @@ fn a_model_comes_from_object_storage_and_not_with_a_wrong_secret() {
     let s3 = S3::start(&store);
     let pull = ["model", "pull", "s3://models/small/tiny.gguf"];
 
-    let refused = s3.ctl(&home, "wrong-secret", &pull);
+    let refused = ctl(&s3, &home, "wrong-secret", &pull);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     let told = String::from_utf8_lossy(&refused.stderr);
     assert!(
@@ -75,17 +35,18 @@ fn a_model_comes_from_object_storage_and_not_with_a_wrong_secret() {
     );
     assert!(!home.path("data/models/tiny.gguf").exists());
 
-    let missing = s3.ctl(
+    let missing = ctl(
+        &s3,
         &home,
-        "moltbotsecret",
+        S3::SECRET,
         &["model", "pull", "s3://models/none.gguf"],
     );
     assert_eq!(missing.status.code(), Some(4), "{missing:?}");
 
-    let pulled = s3.ctl(&home, "moltbotsecret", &pull);
+    let pulled = ctl(&s3, &home, S3::SECRET, &pull);
     assert!(pulled.status.success(), "{pulled:?}");
     home.ctl(&["model", "verify"]).done();
-    let again = s3.ctl(&home, "moltbotsecret", &pull);
+    let again = ctl(&s3, &home, S3::SECRET, &pull);
     assert!(
         String::from_utf8_lossy(&again.stdout).starts_with("kept"),
         "{again:?}"

@@ -90,6 +90,7 @@ impl Daemon {
         let mut files: Vec<_> = std::fs::read_dir(self.home.join("logs"))
             .expect("logs/")
             .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|file| file.extension().is_some_and(|ending| ending == "jsonl"))
             .collect();
         files.sort();
         files

@@ -10,6 +10,6 @@ mod upstream;
 pub use client::client;
 pub use daemon::Daemon;
 pub use home::{Home, Ran};
-pub use parts::{ModelServer, command, descendants, free_port, tools};
+pub use parts::{ModelServer, S3, command, descendants, free_port, tools};
 pub use token_server::{CLIENT_SECRET, TokenServer};
 pub use upstream::{Counts, Do, Recorded, Upstream};

@@ -130,3 +130,49 @@ pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("bound").port()
 }
+
+/// A real server of object storage whose buckets are the folders of a folder.
+pub struct S3 {
+    child: Child,
+    port: u16,
+}
+
+impl S3 {
+    /// The one key that it knows.
+    pub const KEY: &str = "moltbotkey";
+    /// The secret of the key.
+    pub const SECRET: &str = "moltbotsecret";
+
+    /// Starts it and waits until it listens.
+    pub fn start(folder: &std::path::Path) -> Self {
+        let port = free_port();
+        let child = Command::new(tools().join("bin/rclone"))
+            .args(["serve", "s3", "--addr", &format!("127.0.0.1:{port}")])
+            .args(["--auth-key", &format!("{},{}", Self::KEY, Self::SECRET)])
+            .arg(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server of object storage starts");
+        let server = Self { child, port };
+        for _ in 0..300 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return server;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("the server of object storage did not listen within 30 s");
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -581,35 +581,30 @@ pub struct Logs {
     pub(crate) archive: Option<ArchiveForm>,
 }
 
-/// Object storage that closed days of the log go to. Takes effect at a start.
+/// Object storage that closed days of the log go to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ArchiveForm {
     /// `s3://bucket/prefix`.
-    #[schemars(extend("x-restart" = true))]
     pub(crate) url: String,
     /// How long after its end a day goes there.
     #[serde(with = "unit::time")]
-    #[schemars(with = "Time", extend("x-restart" = true))]
+    #[schemars(with = "Time")]
     pub(crate) after: Duration,
     /// How long it stays there.
     #[serde(with = "unit::time")]
-    #[schemars(with = "PositiveTime", extend("x-restart" = true))]
+    #[schemars(with = "PositiveTime")]
     pub(crate) keep: Duration,
     /// Base URL of the server; Amazon's where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-restart" = true))]
     pub(crate) endpoint: Option<String>,
     /// Region of the bucket.
-    #[schemars(extend("x-restart" = true))]
     pub(crate) region: String,
     /// Name of the key; better as `${env:NAME}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-restart" = true))]
     pub(crate) access_key: Option<String>,
     /// Secret of the key; better as `${env:NAME}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-restart" = true))]
     pub(crate) secret_key: Option<String>,
 }
 

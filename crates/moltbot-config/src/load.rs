@@ -157,12 +157,8 @@ pub(crate) fn load_texts(
     let defaults = form.model.defaults.clone();
     let mut config = build::build(form, credentials, &tree, &mut problems);
     let lists = config.filters.read(home, texts, &tree, &mut problems);
-    config.archive = archive::build(
-        config.logs.archive.as_ref(),
-        &tree,
-        &references,
-        &mut problems,
-    );
+    let archive = config.logs.archive.take();
+    config.archive = archive::build(archive.as_ref(), &tree, &references, &mut problems);
     config.skill_secrets = secret::of_skills(&auth, &references, &mut problems);
     let read = workspace::Reader {
         home,

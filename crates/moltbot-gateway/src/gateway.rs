@@ -162,6 +162,7 @@ impl Gateway {
                 dir: home.logs_dir(),
                 level: live::level(config.logs.level),
                 keep: config.logs.keep,
+                archived: config.archive.is_some(),
                 ..LogSettings::default()
             },
             ..TelemetrySettings::default()
@@ -234,6 +235,7 @@ impl Gateway {
         }
         gateway.watch(watched);
         gateway.keep_up();
+        gateway.archive();
         let noting = Arc::clone(&gateway.rt);
         let note = move || crate::caller::note_uses(Arc::clone(&noting));
         gateway.rt.background.keep("key uses", note);
@@ -280,6 +282,18 @@ impl Gateway {
                     }
                 }
             }
+        });
+    }
+
+    /// Sends closed days of the log to the archive that the configuration names.
+    fn archive(&self) {
+        let (live, rt, home) = (
+            Arc::clone(&self.live),
+            Arc::clone(&self.rt),
+            self.home.clone(),
+        );
+        self.rt.background.keep("archive", move || {
+            crate::archive::keep(home.clone(), Arc::clone(&live), Arc::clone(&rt))
         });
     }
 

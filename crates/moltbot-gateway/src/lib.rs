@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod archive;
 mod background;
 mod caller;
 mod credentials;
@@ -26,6 +27,7 @@ mod target;
 mod workspace;
 
 pub use admin::{Admin, request as admin_request};
+pub use archive::older_logs;
 pub use gateway::{Gateway, Prepared, StartError, check};
 pub use lock::HomeLock;
 pub use moltbot_providers::instance::guard::enter as instance_guard;

@@ -18,7 +18,7 @@ use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use tokio::io::AsyncReadExt;
 
 use crate::error::TelemetryError;
-use crate::logfile::{LogSettings, archive_mark, files};
+use crate::logfile::{LogSettings, archive_mark, beside, files};
 use crate::stamp::Day;
 
 /// Bytes that are sent at once; S3 wants 5 MiB at least.
@@ -119,7 +119,7 @@ impl Archive {
     }
 
     async fn send_day(&self, day: Day, file: &Path) -> Result<(), TelemetryError> {
-        let packed = file.with_extension("zst");
+        let packed = beside(file, "zst");
         let mut from = 0;
         for number in 1.. {
             let (source, target) = (file.to_owned(), packed.clone());

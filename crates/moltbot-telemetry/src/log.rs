@@ -1,7 +1,7 @@
 //! Where lines are put: one buffer behind a mutex that the writer swaps; full, it drops and counts.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +26,7 @@ struct Shared {
     /// Bytes that the buffer holds at most.
     bound: usize,
     level: AtomicU8,
+    archived: AtomicBool,
     dropped: AtomicU64,
     state: Mutex<State>,
     /// The writer hears of the first line, of a flush and of the end.
@@ -67,6 +68,7 @@ impl Log {
             clock,
             bound,
             level: AtomicU8::new(level as u8),
+            archived: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             state: Mutex::new(State {
                 stamp: Stamp::new(),
@@ -118,6 +120,15 @@ impl Log {
     /// Sets the least level that is written.
     pub(crate) fn set_level(&self, level: Level) {
         self.0.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// Closed days go to an archive: a file that is not there yet stays, whatever its age.
+    pub fn set_archived(&self, archived: bool) {
+        self.0.archived.store(archived, Ordering::Relaxed);
+    }
+
+    pub(crate) fn archived(&self) -> bool {
+        self.0.archived.load(Ordering::Relaxed)
     }
 
     /// Lines that were lost since the start, because the buffer or the disk was full.

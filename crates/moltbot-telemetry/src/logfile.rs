@@ -25,7 +25,7 @@ pub struct LogSettings {
     pub level: Level,
     /// How long a file is kept, counted from the end of its day, in whole days.
     pub keep: Duration,
-    /// Closed days go to an archive: a file that is not there yet stays, whatever its age.
+    /// Closed days go to an archive; see [`Log::set_archived`].
     pub archived: bool,
     /// Bytes of lines that may wait for the disk; more are dropped and counted.
     pub buffer: usize,
@@ -69,6 +69,7 @@ impl LogWriter {
         clock: Clock,
     ) -> Result<(Log, Self), TelemetryError> {
         let log = Log::new(settings.level, settings.buffer, clock);
+        log.set_archived(settings.archived);
         let mut files = Files::open(&settings, &log)?;
         let lines = log.clone();
         let thread = thread::Builder::new()
@@ -104,7 +105,13 @@ fn path_of(dir: &Path, name: &str, day: Day) -> PathBuf {
 
 /// Stands beside a day's file once the archive has it.
 pub(crate) fn archive_mark(file: &Path) -> PathBuf {
-    file.with_extension("archived")
+    beside(file, "archived")
+}
+
+/// A hidden file of ours beside a day's file.
+pub(crate) fn beside(file: &Path, ending: &str) -> PathBuf {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!(".{name}.{ending}"))
 }
 
 /// The files in `dir` that this log wrote, the oldest first.
@@ -129,7 +136,6 @@ struct Files {
     dir: PathBuf,
     name: String,
     keep: Duration,
-    archived: bool,
     today: Option<Today>,
     /// Lines that the disk refused since it last took some.
     lost: u64,
@@ -148,14 +154,13 @@ impl Files {
             dir: settings.dir.clone(),
             name: settings.name.clone(),
             keep: settings.keep,
-            archived: settings.archived,
             today: None,
             lost: 0,
         };
         let today = Day::of(log.now());
         let path = path_of(&files.dir, &files.name, today);
         files
-            .turn_to(today)
+            .turn_to(today, log)
             .map_err(|source| TelemetryError::Open { path, source })?;
         Ok(files)
     }
@@ -179,7 +184,7 @@ impl Files {
 
     fn append(&mut self, day: Day, lines: &[u8], log: &Log) -> io::Result<()> {
         let lost = self.lost;
-        let today = self.turn_to(day)?;
+        let today = self.turn_to(day, log)?;
         let start = today.file.metadata()?.len();
         let written = (|| {
             if lost > 0 {
@@ -195,12 +200,12 @@ impl Files {
     }
 
     /// Opens the day's file where it is not open, or was taken away.
-    fn turn_to(&mut self, day: Day) -> io::Result<&mut Today> {
+    fn turn_to(&mut self, day: Day, log: &Log) -> io::Result<&mut Today> {
         let current = match self.today.take() {
             Some(today) if today.day == day && today.is_there() => today,
             _ => {
                 let today = Today::open(path_of(&self.dir, &self.name, day), day)?;
-                self.forget_old(day);
+                self.forget_old(day, log);
                 today
             }
         };
@@ -208,14 +213,14 @@ impl Files {
     }
 
     /// Removes files whose day ended longer ago than they are kept.
-    fn forget_old(&self, today: Day) {
+    fn forget_old(&self, today: Day, log: &Log) {
         let Ok(files) = files(&self.dir, &self.name) else {
             return; // The next turn of the day tries again.
         };
         let days = self.keep.as_secs().div_ceil(86_400);
         for (day, path) in files {
             let mark = archive_mark(&path);
-            if day.until(today) > days && (!self.archived || mark.exists()) {
+            if day.until(today) > days && (!log.archived() || mark.exists()) {
                 let _ = fs::remove_file(path);
                 let _ = fs::remove_file(mark);
             }

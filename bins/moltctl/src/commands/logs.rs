@@ -12,9 +12,22 @@ use crate::cli::Logs;
 use crate::failure::Failure;
 use crate::output::{BAD, DIM, GOOD, WARN, line};
 
-pub(super) fn run(context: &Context, logs: &Logs) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, logs: &Logs) -> Result<(), Failure> {
     let dir = context.client.home().logs_dir();
-    let query = query(context, logs)?;
+    let mut query = query(context, logs)?;
+    let mut unread = None;
+    // The folder is removed when `older` goes.
+    let older = match query.since {
+        Some(since) if !logs.follow => {
+            let older = moltbot_gateway::older_logs(context.client.home(), Some(since)).await;
+            older.unwrap_or_else(|error| {
+                unread = Some(error.to_string());
+                None
+            })
+        }
+        _ => None,
+    };
+    query.older = older.as_ref().map(|folder| folder.path().to_owned());
     let failed = |error: moltbot_telemetry::TelemetryError| Failure::failed(error.to_string());
     let mut lines: Lines = if logs.follow {
         // Nothing stops a follower but its reader, or a signal.
@@ -37,7 +50,10 @@ pub(super) fn run(context: &Context, logs: &Logs) -> Result<(), Failure> {
             lines.skipped()
         );
     }
-    Ok(())
+    match unread {
+        Some(error) => Err(Failure::failed(format!("older lines are missing: {error}"))),
+        None => Ok(()),
+    }
 }
 
 fn query(context: &Context, logs: &Logs) -> Result<Query, Failure> {

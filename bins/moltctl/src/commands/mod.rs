@@ -74,7 +74,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Model(command) => model::run(&context, command).await,
         Command::Workspace(command) => workspace::run(&context, command).await,
         Command::Monitor(command) => monitor::run(&context, &command).await,
-        Command::Logs(logs) => logs::run(&context, &logs),
+        Command::Logs(logs) => logs::run(&context, &logs).await,
         Command::Usage(usage) => usage::run(&context, &usage).await,
         Command::Completions { .. } | Command::Man => Ok(()),
     }

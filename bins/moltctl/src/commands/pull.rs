@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use moltbot_config::Overrides;
 use moltbot_files::{FilesError, ObjectSettings, Progress, PullSettings};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -16,7 +18,7 @@ pub(super) async fn run(context: &Context, pull: Pull) -> Result<(), Failure> {
     let settings = PullSettings {
         sha256: pull.sha256,
         force: pull.force,
-        objects: objects(),
+        objects: objects(context),
         ..PullSettings::default()
     };
     let bar = bar(context);
@@ -67,9 +69,14 @@ pub(super) fn verify(context: &Context, file: Option<&str>) -> Result<(), Failur
     ))
 }
 
-/// Keys and endpoint for `s3://`, under the names that other tools use.
-fn objects() -> ObjectSettings {
+/// Keys and endpoint for `s3://`: under the names that other tools use, else those of the archive.
+fn objects(context: &Context) -> ObjectSettings {
     let env = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if env("AWS_ACCESS_KEY_ID").is_none()
+        && let Some(archive) = archive(context)
+    {
+        return archive;
+    }
     ObjectSettings {
         url: String::new(),
         endpoint: env("AWS_ENDPOINT_URL"),
@@ -77,6 +84,19 @@ fn objects() -> ObjectSettings {
         access_key: env("AWS_ACCESS_KEY_ID"),
         secret_key: env("AWS_SECRET_ACCESS_KEY").map(Into::into),
     }
+}
+
+fn archive(context: &Context) -> Option<ObjectSettings> {
+    let overrides = Overrides::from_process(Vec::new());
+    let loaded = moltbot_config::load(context.client.home(), &overrides).ok()?;
+    let archive = loaded.config.archive?;
+    Some(ObjectSettings {
+        url: String::new(),
+        endpoint: archive.endpoint,
+        region: Some(archive.region),
+        access_key: archive.access_key.map(|key| key.expose_secret().to_owned()),
+        secret_key: archive.secret_key,
+    })
 }
 
 /// A bar on a terminal; indicatif draws nothing elsewhere.

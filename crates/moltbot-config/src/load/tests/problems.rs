@@ -138,7 +138,6 @@ fn every_later_key_is_refused_by_name() {
         ("store: { url: 'postgres://h/db' }", "store.url"),
         ("shared: { url: 'memory:' }", "shared"),
         ("skills: { require_sandbox: true }", "skills"),
-        ("logs: { archive: { url: 's3://b' } }", "logs.archive"),
     ];
     for (yaml, key) in cases {
         let problem = bench(yaml).problem();
@@ -252,4 +251,16 @@ proptest! {
         }
         let _ = bench(&text).file("models/auth.json", &text).file(CHANNELS_FILE, &text).load();
     }
+}
+
+#[test]
+fn an_archive_is_an_address_of_object_storage_and_its_secrets_may_be_missing() {
+    let archive = |keys: &str| format!("logs: {{ archive: {{ {keys} }} }}");
+    let problem = bench(&archive("url: 'http://host/x'")).problem();
+    assert!(problem.contains("logs.archive.url"), "{problem}");
+    let keys = "url: 's3://b/logs', after: 2h, access_key: k, secret_key: '${env:NO_SUCH_NAME}'";
+    let archive = bench(&archive(keys)).config().archive.unwrap();
+    assert_eq!(archive.after.as_secs(), 7200);
+    let missing = archive.missing.unwrap();
+    assert!(missing.contains("NO_SUCH_NAME"), "{missing}");
 }
