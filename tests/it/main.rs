@@ -15,6 +15,7 @@ mod filters;
 mod fine_print;
 mod install;
 mod instance;
+mod isolation;
 mod keys;
 mod limits;
 mod logs;

@@ -1,9 +1,10 @@
 //! Workspaces: made, chosen and deleted by commands, and what the policy of one lets its callers use.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moltbot_tests::{Daemon, Home};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{ask, chat, client, header};
 

@@ -1,5 +1,7 @@
 //! How models and targets are, for `status` and for the metrics.
 
+use std::collections::BTreeMap;
+
 use moltbot_router::health::State;
 use moltbot_router::table::Route;
 use moltbot_types::Workspace;
@@ -71,10 +73,12 @@ fn status(route: &Route, workspace: &str, problem: Option<&str>) -> ModelStatus 
     }
 }
 
-/// Sets `moltbot_target_up` of every target and `moltbot_credential_up` of every model.
+/// Sets `moltbot_target_up` of every target and `moltbot_credential_up` of every model. Where workspaces have models
+/// of one name, it is up where it is up for all of them.
 pub(crate) fn publish(snapshot: &Snapshot, rt: &Runtime) {
     let now = Instant::now();
-    let mut credentials = Vec::new();
+    let mut credentials = BTreeMap::new();
+    let mut targets = BTreeMap::new();
     let own = snapshot.workspaces().map(WorkspacePath::own);
     for routes in std::iter::once(snapshot.shared()).chain(own) {
         for model in routes.models() {
@@ -83,12 +87,17 @@ pub(crate) fn publish(snapshot: &Snapshot, rt: &Runtime) {
             };
             let credential = routes.credential(&model.name);
             let is_dead = credential.is_some_and(|credential| credential.problem().is_some());
-            credentials.push((route.name().clone(), !is_dead));
+            *credentials.entry(route.name()).or_insert(true) &= !is_dead;
             for target in route.targets() {
                 let up = !is_dead && target.health.snapshot(now).state == State::Up;
-                rt.calls.metrics().target_up(route.name(), &target.id, up);
+                *targets.entry((route.name(), &target.id)).or_insert(true) &= up;
             }
         }
     }
-    rt.calls.metrics().credentials_up(credentials);
+    let metrics = rt.calls.metrics();
+    for ((model, target), up) in targets {
+        metrics.target_up(model, target, up);
+    }
+    let credentials = credentials.into_iter();
+    metrics.credentials_up(credentials.map(|(name, up)| (name.clone(), up)).collect());
 }

@@ -178,7 +178,7 @@ impl Admin {
             seen::exists(&self.home, &scope)?;
         }
         match (request.method().as_str(), parts.as_slice()) {
-            ("GET", ["status"]) => self.status(),
+            ("GET", ["status"]) => self.status(query.get("workspace").as_deref()),
             ("POST", ["reload"]) => self.reload().await,
             ("GET", ["config"]) => self.config_show(),
             ("GET", ["config", "schema"]) => schema(File::Gateway.word()),

@@ -1,11 +1,13 @@
 //! How the daemon is: state, metrics, log level, reload.
 
 use moltbot_telemetry::Level;
+use moltbot_types::Workspace;
 use moltbot_types::admin::Status;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Admin, Answer, Refusal, json};
+use crate::snapshot::Snapshot;
 
 /// The body of `PUT log-level`.
 #[derive(Deserialize)]
@@ -13,11 +15,27 @@ pub(super) struct Wanted {
     level: String,
 }
 
+/// Leaves what one workspace sees.
+fn narrow(status: &mut Status, snapshot: &Snapshot, only: &str) {
+    let path = snapshot.workspace(&only.into()).ok();
+    status.models.retain(|model| {
+        let is_shared = model.workspace == Workspace::DEFAULT;
+        let is_seen = || path.is_some_and(|path| path.is_seen(&model.name));
+        model.workspace == only || (is_shared && is_seen())
+    });
+    status.channels.retain(|channel| channel.workspace == only);
+    let own = format!("workspaces/{only}/");
+    let is_others =
+        |problem: &String| problem.starts_with("workspaces/") && !problem.starts_with(&own);
+    status.config.problems.retain(|problem| !is_others(problem));
+}
+
 impl Admin {
-    pub(super) fn status(&self) -> Answer {
+    /// How everything is, or what `only` one workspace sees of it.
+    pub(super) fn status(&self, only: Option<&str>) -> Answer {
         let daemon = self.daemon()?;
         let snapshot = daemon.live.snapshot();
-        json(&Status {
+        let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready: !daemon.rt.drain.started(),
             uptime_s: daemon.begun.elapsed().as_secs(),
@@ -25,7 +43,11 @@ impl Admin {
             models: crate::status::models(&snapshot),
             channels: Vec::new(),
             safe_mode: false,
-        })
+        };
+        if let Some(only) = only {
+            narrow(&mut status, &snapshot, only);
+        }
+        json(&status)
     }
 
     pub(super) async fn reload(&self) -> Answer {
