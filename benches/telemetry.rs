@@ -31,7 +31,7 @@ fn tried(attempts: Vec<Attempt>) -> Tried {
             target: last.target.clone(),
         }),
         attempts,
-        filters: Vec::new(),
+        ..Tried::default()
     }
 }
 

@@ -17,6 +17,10 @@ models:
       - { name: two, region: east }
       - { name: spare, region: east, role: standby }
       - { name: far, region: west }
+  - name: n
+    provider: builtin
+    model: echo
+    targets: [ { name: near, region: east }, { name: off, region: west } ]
 ";
 
 fn states(home: &Home) -> Vec<String> {
@@ -43,7 +47,7 @@ fn a_drill_takes_the_part_that_it_names_and_no_caller_gets_an_error() {
     let _daemon = home.start();
     for (part, taken, elsewhere) in [
         ("node", vec!["one", "two"], vec!["spare"]),
-        ("region", vec!["one", "two", "spare"], vec!["far"]),
+        ("region", vec!["one", "two", "spare", "near"], vec!["far"]),
     ] {
         let report = home.ctl(&["drill", part, "--output", "json"]).json();
         assert_eq!(

@@ -104,13 +104,15 @@ impl Recording {
         self.0.trail.with(look);
     }
 
-    /// An answer of that status begins. Gives the time that was ours: all but the attempts.
+    /// An answer of that status begins. Gives the time that was ours: all but the attempts and the waits
+    /// between them.
     pub(crate) fn answered(&mut self, status: u16) -> Duration {
         let facts = &mut *self.0;
         let so_far = facts.begun.elapsed();
-        let elsewhere: Duration = facts
-            .trail
-            .with(|tried| tried.attempts.iter().map(|attempt| attempt.took).sum());
+        let elsewhere = facts.trail.with(|tried| {
+            let attempts = tried.attempts.iter().map(|attempt| attempt.took);
+            attempts.sum::<Duration>() + tried.waited
+        });
         let overhead = so_far.saturating_sub(elsewhere);
         facts.status = Some(status);
         facts.overhead = Some(overhead);

@@ -61,7 +61,8 @@ pub struct ServerSettings {
     pub keep_alive: Duration,
     /// A connection of this age ends with its present answers. 24 h.
     pub max_age: Duration,
-    /// Open connections; at the limit, idle ones make room and new ones wait to be accepted. 20,000.
+    /// Open connections; at the limit, idle ones make room and new ones wait to be accepted. 20,000. An address
+    /// (of IPv6 a /64 network) holds at most half of them, further ones are closed; this machine's own are not counted.
     pub connections: usize,
     /// Bytes of a request's head; more is answered with 431. 32 KiB.
     pub max_head: usize,

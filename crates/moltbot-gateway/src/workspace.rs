@@ -10,7 +10,7 @@ use moltbot_filters::Chain;
 use moltbot_router::FailoverSettings;
 use moltbot_router::table::Table;
 use moltbot_telemetry::Declared;
-use moltbot_types::{CallError, CallService, Kind, ModelName, Plain, Role, Workspace};
+use moltbot_types::{CallError, CallService, Kind, ModelName, Role, Workspace};
 use serde_json::json;
 
 use crate::filter::Filters;
@@ -30,7 +30,7 @@ pub(crate) struct WorkspacePath {
     shared: Arc<Routes>,
     own: Routes,
     table: Arc<Table>,
-    path: Plain<CallService>,
+    path: CallService,
     prices: Prices,
     list: Bytes,
     entries: HashMap<ModelName, Bytes>,
@@ -91,7 +91,7 @@ impl WorkspacePath {
             prices,
             own,
             table,
-            path: Plain::new(path),
+            path,
             list: Bytes::new(),
             entries: HashMap::new(),
             fingerprint,
@@ -112,7 +112,7 @@ impl WorkspacePath {
     }
 
     /// The path of its callers.
-    pub(crate) fn path(&self) -> &Plain<CallService> {
+    pub(crate) fn path(&self) -> &CallService {
         &self.path
     }
 

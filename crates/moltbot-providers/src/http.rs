@@ -138,7 +138,7 @@ impl Next for Http {
                 error
             });
         }
-        answer::success(target, &call.head, head, body, until).await
+        answer::success(target, &call.head, head, body, until, shown).await
     }
 }
 

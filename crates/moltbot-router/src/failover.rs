@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt;
 use moltbot_types::{Call, CallError, Next, Reply};
-use tower::ServiceExt;
 
 use crate::budget::Budgets;
 use crate::table::Table;
@@ -85,7 +84,7 @@ impl Next for Failover {
         budgets.deposit();
         while let Some(ask) = plan.next().await {
             let note = Note::begin(&call.trail, ask.route.name(), &ask.target.id, ask.level);
-            let attempt = ask.target.service.clone().oneshot(call.clone());
+            let attempt = ask.target.service.call(call.clone());
             let attempt = attempt.map_err(|error| match settings.honor_retry_after {
                 true => error,
                 false => error.without_hint(),

@@ -119,6 +119,10 @@ fn write(line: &mut Line<'_>, call: &CallRecord<'_>) {
             if let Some(level) = attempt.level {
                 item.text("move", level.word());
             }
+            // It was left at work: nobody knows whether it went on and asks for its price.
+            if attempt.outcome == Outcome::Timeout {
+                item.flag("maybe_billed", true);
+            }
             item.number("ms", millis(attempt.took));
         });
     }

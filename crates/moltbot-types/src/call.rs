@@ -83,9 +83,10 @@ pub struct Remembered {
     pub max_age: Option<Duration>,
 }
 
-/// A call. One pointer to its content, so that handing it on costs nothing; cloned for each attempt.
+/// A call. One pointer to its content, so that handing it on costs nothing; clones, such as those for each
+/// attempt, share it until one of them is changed.
 #[derive(Clone, Debug)]
-pub struct Call(Box<CallParts>);
+pub struct Call(Arc<CallParts>);
 
 /// The content of a [`Call`].
 #[derive(Clone, Debug)]
@@ -121,12 +122,12 @@ pub struct CallParts {
 impl Call {
     /// Packs the parts.
     pub fn new(parts: CallParts) -> Self {
-        Self(Box::new(parts))
+        Self(Arc::new(parts))
     }
 
     /// Unpacks the parts.
     pub fn into_parts(self) -> CallParts {
-        *self.0
+        Arc::unwrap_or_clone(self.0)
     }
 }
 
@@ -140,6 +141,6 @@ impl Deref for Call {
 
 impl DerefMut for Call {
     fn deref_mut(&mut self) -> &mut CallParts {
-        &mut self.0
+        Arc::make_mut(&mut self.0)
     }
 }

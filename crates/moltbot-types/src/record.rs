@@ -121,6 +121,8 @@ pub struct Tried {
     pub served: Option<Served>,
     /// Filters that found something, each once.
     pub filters: Vec<&'static str>,
+    /// How long the call waited between attempts, for a pause to end or before a repeat.
+    pub waited: Duration,
 }
 
 impl Trail {
@@ -140,6 +142,12 @@ impl Trail {
         if !tried.filters.contains(&filter) {
             tried.filters.push(filter);
         }
+    }
+
+    /// The call waited so long before it could go on.
+    pub fn waited(&self, wait: Duration) {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.waited += wait;
     }
 
     /// The last attempt turned out otherwise: its stream was cut.

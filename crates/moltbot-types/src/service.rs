@@ -3,6 +3,7 @@
 //! A list of steps is a tower `ServiceBuilder`; a step becomes a tower layer with [`Layered::layer`],
 //! any tower layer joins the list with [`tower()`], and [`boxed`] ends the list as one tower service.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,8 +16,50 @@ use crate::call::Call;
 use crate::error::CallError;
 use crate::reply::Reply;
 
-/// A path whose steps are hidden behind one box: what a workspace or a target has.
-pub type CallService = tower::util::BoxCloneSyncService<Call, Reply, CallError>;
+/// A path whose steps are hidden behind one pointer: what a workspace or a target has. Made with [`boxed`].
+///
+/// It is a path and a tower service. Cloning it clones the pointer, and a call costs one box, that of its future.
+#[derive(Clone)]
+pub struct CallService(Arc<dyn Path>);
+
+type Answered = BoxFuture<'static, Result<Reply, CallError>>;
+
+/// A [`Next`] whose type is hidden.
+trait Path: Send + Sync {
+    fn run(self: Arc<Self>, call: Call) -> Answered;
+}
+
+impl<N: Next> Path for N {
+    fn run(self: Arc<Self>, call: Call) -> Answered {
+        Box::pin(async move { self.call(call).await })
+    }
+}
+
+impl Next for CallService {
+    fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send {
+        Arc::clone(&self.0).run(call)
+    }
+}
+
+impl Service<Call> for CallService {
+    type Response = Reply;
+    type Error = CallError;
+    type Future = Answered;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Answered {
+        Arc::clone(&self.0).run(call)
+    }
+}
+
+impl fmt::Debug for CallService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallService").finish_non_exhaustive()
+    }
+}
 
 /// Where every call enters: the gateway makes it, doors and channels use it.
 pub trait Door: Send + Sync + 'static {
@@ -161,30 +204,7 @@ impl<L: Layer<N>, N> Layer<N> for TowerLayer<L> {
     }
 }
 
-/// Ends a list: hides its steps behind one box. Cloning the box clones one pointer, not the steps.
+/// Ends a list: hides its steps behind one pointer.
 pub fn boxed<N: Next>(path: N) -> CallService {
-    CallService::new(Shared(Arc::new(path)))
-}
-
-struct Shared<N>(Arc<N>);
-
-impl<N> Clone for Shared<N> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<N: Next> Service<Call> for Shared<N> {
-    type Response = Reply;
-    type Error = CallError;
-    type Future = BoxFuture<'static, Result<Reply, CallError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Self::Future {
-        let path = Arc::clone(&self.0);
-        Box::pin(async move { path.call(call).await })
-    }
+    CallService(Arc::new(path))
 }

@@ -163,25 +163,25 @@ pub(crate) fn skip_string(text: &[u8], start: usize) -> Result<usize, Broken> {
         token: start,
         what: "expected `\"`, but the text ends",
     };
+    let raw = |at| Broken::new(at, "a control character in a string must be escaped");
     let mut at = start + 1;
     let mut hop = at + HOP;
     loop {
         match text.get(at) {
-            Some(b'"') => {
-                return match control(&text[start + 1..at], |_| true) {
-                    Some(found) => Err(Broken::new(
-                        start + 1 + found,
-                        "a control character in a string must be escaped",
-                    )),
-                    None => Ok(at + 1),
-                };
-            }
+            Some(b'"') => return Ok(at + 1),
             Some(b'\\') => {
                 at = skip_escape(text, at)?.ok_or(cut)?;
                 hop = at + HOP;
             }
+            Some(..0x20) => return Err(raw(at)),
             Some(_) if at < hop => at += 1,
-            Some(_) => at += memchr2(b'"', b'\\', &text[at..]).ok_or(cut)?,
+            Some(_) => {
+                let run = memchr2(b'"', b'\\', &text[at..]).ok_or(cut)?;
+                if let Some(found) = control(&text[at..at + run], |_| true) {
+                    return Err(raw(at + found));
+                }
+                at += run;
+            }
             None => return Err(cut),
         }
     }
@@ -204,6 +204,9 @@ fn control(text: &[u8], wrong: impl Fn(u8) -> bool) -> Option<usize> {
 pub(crate) fn readable(text: &[u8]) -> Result<(), Broken> {
     if let Some(at) = control(text, |byte| !matches!(byte, b'\t' | b'\n' | b'\r')) {
         return Err(Broken::new(at, "a control character must be escaped"));
+    }
+    if text.is_ascii() {
+        return Ok(());
     }
     match std::str::from_utf8(text) {
         Ok(_) => Ok(()),

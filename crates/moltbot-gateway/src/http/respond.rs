@@ -1,6 +1,9 @@
 //! Answers on the wire: status, the `x-moltbot-*` headers, and errors in the caller's dialect.
 
-use bytes::Bytes;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::Body as _;
@@ -36,8 +39,7 @@ pub(super) fn reply(
         reply.usage = Some(recording.estimate(bytes.len()));
     }
     let mut own = HeaderMap::with_capacity(12);
-    recording.tried(|tried| describe(&mut own, id, tried));
-    own.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
+    recording.tried(|tried| describe(&mut own, id, tried, overhead));
     reply.hold(recording);
     let (_, upstream, body, holds) = reply.into_parts();
     let mut hang_up = None;
@@ -79,8 +81,7 @@ pub(super) fn json(body: Bytes, mut recording: Recording) -> Response<ReplyBody>
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, JSON);
     let id = recording.id();
-    recording.tried(|tried| describe(&mut headers, id, tried));
-    headers.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
+    recording.tried(|tried| describe(&mut headers, id, tried, overhead));
     response(http::StatusCode::OK, headers, whole(body, recording))
 }
 
@@ -98,10 +99,9 @@ pub(super) fn error(
     let id = recording.id();
     let mut repeated = false;
     recording.tried(|tried| {
-        describe(&mut headers, id, tried);
+        describe(&mut headers, id, tried, overhead);
         repeated = tried.attempts.len() > 1;
     });
-    headers.insert(OVERHEAD, HeaderValue::from(overhead.as_micros() as u64));
     if let Some(method) = allow
         && let Ok(value) = HeaderValue::from_str(method.as_str())
     {
@@ -146,24 +146,49 @@ fn response(status: http::StatusCode, headers: HeaderMap, body: ReplyBody) -> Re
     response
 }
 
-/// Who answered, after how many attempts.
-fn describe(headers: &mut HeaderMap, id: RequestId, tried: &Tried) {
-    headers.insert(REQUEST_ID, id_value(id));
-    if let Some(served) = &tried.served {
-        for (name, text) in [
-            (MODEL, served.model.as_str()),
-            (TARGET, served.target.as_str()),
-        ] {
-            // Names are free text; those that no header can bear are left out.
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(name, value);
-            }
+/// Who answered, after how many attempts, and how much of the time was ours.
+fn describe(headers: &mut HeaderMap, id: RequestId, tried: &Tried, overhead: Duration) {
+    let mut values = Values(BytesMut::with_capacity(128));
+    let served = tried.served.as_ref();
+    let mut id_text = [0; 36];
+    let told = [
+        (REQUEST_ID, Some(id.encode(&mut id_text))),
+        (MODEL, served.map(|served| served.model.as_str())),
+        (TARGET, served.map(|served| served.target.as_str())),
+    ];
+    for (name, text) in told {
+        // Names are free text; those that no header can bear are left out.
+        if let Some(value) = text.and_then(|text| values.text(text)) {
+            headers.insert(name, value);
         }
     }
-    headers.insert(ATTEMPTS, HeaderValue::from(tried.attempts.len()));
+    let attempts = match tried.attempts.len() {
+        1 => Some(HeaderValue::from_static("1")),
+        attempts => values.number(attempts),
+    };
+    let overhead = values.number(overhead.as_micros());
+    for (name, value) in [(ATTEMPTS, attempts), (OVERHEAD, overhead)] {
+        headers.extend(value.map(|value| (name, value)));
+    }
     headers.insert(CACHE, HeaderValue::from_static("bypass"));
 }
 
-fn id_value(id: RequestId) -> HeaderValue {
-    HeaderValue::from_str(id.encode(&mut [0; 36])).unwrap_or(HeaderValue::from_static("-"))
+/// Header values out of one buffer, which all of them share.
+struct Values(BytesMut);
+
+impl Values {
+    fn text(&mut self, text: &str) -> Option<HeaderValue> {
+        self.0.extend_from_slice(text.as_bytes());
+        self.cut()
+    }
+
+    fn number(&mut self, number: impl fmt::Display) -> Option<HeaderValue> {
+        // Writing to a buffer that grows does not fail.
+        let _ = write!(self.0, "{number}");
+        self.cut()
+    }
+
+    fn cut(&mut self) -> Option<HeaderValue> {
+        HeaderValue::from_maybe_shared(self.0.split().freeze()).ok()
+    }
 }

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Peer;
 use super::drain::{Drain, Stage};
-use super::limits::{Limits, Place};
+use super::limits::{Limits, Place, Share};
 use super::listen::{Accepted, Listener};
 
 /// How long accepting rests when the process has no descriptor left.
@@ -33,7 +33,7 @@ impl Acceptor {
     }
 
     /// The next connection and its place, or `None` once the drain has closed the listener.
-    pub(super) async fn next(&mut self, drain: &Drain) -> Option<(Accepted, Peer, Place)> {
+    pub(super) async fn next(&mut self, drain: &Drain) -> Option<(Accepted, Peer, (Place, Share))> {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -69,14 +69,24 @@ async fn accept(
     listener: &Listener,
     limits: &Limits,
     drain: &Drain,
-) -> io::Result<(Accepted, Peer, Place)> {
+) -> io::Result<(Accepted, Peer, (Place, Share))> {
     // First the client, then its place: idle connections are closed only where somebody waits.
-    let (stream, peer) = listener.accept().await?;
-    if let Some(place) = limits.try_place() {
-        return Ok((stream, peer, place));
-    }
-    let _crowded = drain.crowded();
-    Ok((stream, peer, limits.place().await))
+    let (stream, peer, share) = loop {
+        let (stream, peer) = listener.accept().await?;
+        // One that holds half of all places is turned away, so that it keeps nobody waiting.
+        match limits.share(&peer) {
+            Some(share) => break (stream, peer, share),
+            None => tracing::debug!(?peer, "an address has as many connections as it may have"),
+        }
+    };
+    let place = match limits.try_place() {
+        Some(place) => place,
+        None => {
+            let _crowded = drain.crowded();
+            limits.place().await
+        }
+    };
+    Ok((stream, peer, (place, share)))
 }
 
 fn reserve() -> Option<File> {

@@ -25,9 +25,8 @@ const FAILURE_WAIT: Duration = Duration::from_secs(5);
 const EVENTS: &str = "text/event-stream";
 
 /// Headers of an answer that travel on to the caller. Nothing else does: no cookies, no policies of
-/// the upstream's site, no length or coding, which the door tells itself.
-const PASSED_ON: [HeaderName; 8] = [
-    CONTENT_TYPE,
+/// the upstream's site, no type, length or coding, which the door tells itself.
+const PASSED_ON: [HeaderName; 7] = [
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-limit-tokens"),
@@ -51,6 +50,21 @@ pub(super) async fn refusal(
     target.scene(call).answer(head.status, &head.headers, fault)
 }
 
+/// Judges a failure that stands in the body of an answer of status 2xx.
+pub(super) fn embedded(
+    target: &Target,
+    call: &Head,
+    error: CallError,
+    shown: &Headers,
+) -> CallError {
+    let fault = error.fault().cloned();
+    let error = match fault {
+        Some(fault) => error.upstream(scrub(fault, &target.place, shown)),
+        None => error,
+    };
+    target.scene(call).embedded(error)
+}
+
 /// Turns an answer of status 2xx into a reply; the body of a whole one shall begin until then.
 pub(super) async fn success(
     target: &Arc<Target>,
@@ -58,6 +72,7 @@ pub(super) async fn success(
     head: Parts,
     mut body: Received,
     until: Option<Instant>,
+    shown: Headers,
 ) -> Result<Reply, CallError> {
     let scene = target.scene(call);
     let coding = head.headers.get(CONTENT_ENCODING);
@@ -78,19 +93,20 @@ pub(super) async fn success(
             return Err(scene.bad_reply("is empty"));
         }
         let checked = target.dialect.check(call.operation, &text);
-        let usage = checked.map_err(|error| scene.embedded(error))?;
+        let usage = checked.map_err(|error| embedded(target, call, error, &shown))?;
         let mut reply = Reply::whole(target.dialect, text);
         reply.usage = usage;
         reply
     } else if is("application/json") {
         let text = as_far_as_it_comes(&mut body).await;
         return Err(match target.dialect.check(call.operation, &text) {
-            Err(error) if error.fault().is_some() => scene.embedded(error),
+            Err(error) if error.fault().is_some() => embedded(target, call, error, &shown),
             _ => scene.bad_reply("is whole where a stream was asked for"),
         });
     } else {
         // some servers name no type, or a wrong one: what is no stream then ends without an end
-        Reply::stream(target.dialect, Events::new(Arc::clone(target), call, body))
+        let events = Events::new(Arc::clone(target), call, body, shown);
+        Reply::stream(target.dialect, events)
     };
     reply.status = head.status;
     // An answer has few headers: looking each up in the list costs less than the other way round.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use http_body::Body;
-use moltbot_types::{CallError, Frames, Head, Mark, Splitter};
+use moltbot_types::{CallError, Frames, Head, Headers, Mark, Splitter};
 use tokio::time::{Sleep, sleep};
 
+use super::answer::embedded;
 use super::spec::Target;
 use crate::connect::Received;
 
@@ -23,6 +24,8 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) struct Events {
     target: Arc<Target>,
     call: Head,
+    /// As whom the call left.
+    shown: Headers,
     splitter: Box<dyn Splitter>,
     body: Option<Received>,
     /// The failure that follows the frames before it.
@@ -34,11 +37,12 @@ pub(super) struct Events {
 type Item = Result<Frames, CallError>;
 
 impl Events {
-    pub(super) fn new(target: Arc<Target>, call: &Head, body: Received) -> Self {
+    pub(super) fn new(target: Arc<Target>, call: &Head, body: Received, shown: Headers) -> Self {
         Self {
             splitter: target.dialect.splitter(call.operation, target.event_limit),
             target,
             call: call.clone(),
+            shown,
             body: Some(body),
             failure: None,
             ended: false,
@@ -54,10 +58,12 @@ impl Events {
         if !frames.has(Mark::Error) {
             return Ok(frames);
         }
-        let scene = self.target.scene(&self.call);
         let failure = match self.splitter.failure() {
-            Some(failure) => scene.embedded(failure),
-            None => scene.bad_reply("ends in an error that says nothing"),
+            Some(failure) => embedded(&self.target, &self.call, failure, &self.shown),
+            None => self
+                .target
+                .scene(&self.call)
+                .bad_reply("ends in an error that says nothing"),
         };
         self.body = None;
         match before_the_error(&frames) {

@@ -124,6 +124,8 @@ impl Target {
         if let Some(host) = &place.host {
             headers.insert(HOST, host.clone());
         }
+        // its place is kept: a map that grows is a map made twice
+        headers.insert(REQUEST_ID, HeaderValue::from_static("-"));
         Ok(Self {
             model: spec.model,
             upstream_model: spec.upstream_model,

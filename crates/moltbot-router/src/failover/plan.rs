@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moltbot_types::record::Level;
-use moltbot_types::{Call, CallError, Kind, ModelName, Retry};
+use moltbot_types::{Call, CallError, Kind, ModelName, Retry, Trail};
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep};
 
@@ -52,6 +52,7 @@ pub(super) struct Plan<'a> {
     budgets: &'a Budgets,
     settings: &'a FailoverSettings,
     asked: &'a ModelName,
+    trail: &'a Trail,
     deadline: Option<Instant>,
     /// Models in the order in which they are asked: the call's own, then fallbacks.
     models: SmallVec<[&'a Arc<Route>; 4]>,
@@ -91,6 +92,7 @@ impl<'a> Plan<'a> {
             budgets,
             settings,
             asked,
+            trail: &call.trail,
             deadline: call.deadline,
             models: SmallVec::new(),
             current: 0,
@@ -129,7 +131,7 @@ impl<'a> Plan<'a> {
                     && !self.late(wait)
                 {
                     if self.budgets.repeat() {
-                        sleep(wait).await;
+                        self.wait(wait).await;
                         if let Some((place, admission)) = self.same_again() {
                             return Some(self.ask(place, admission));
                         }
@@ -145,7 +147,7 @@ impl<'a> Plan<'a> {
                 break;
             };
             self.patience -= wait;
-            sleep(wait).await;
+            self.wait(wait).await;
             self.current = model;
         }
         if self.last.is_some() {
@@ -153,6 +155,11 @@ impl<'a> Plan<'a> {
         }
         let (place, admission) = self.last_resort()?;
         Some(self.ask(place, admission))
+    }
+
+    async fn wait(&self, wait: Duration) {
+        sleep(wait).await;
+        self.trail.waited(wait);
     }
 
     /// Notes that the last attempt failed.

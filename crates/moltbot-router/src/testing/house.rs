@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use moltbot_types::{
-    Attempt, Body, Call, CallError, CallService, Ending, Layered, ModelName, Next, Plain, Reply,
-    boxed,
+    Attempt, Body, Call, CallError, CallService, Ending, Layered, ModelName, Next, Reply, boxed,
 };
 use tower::ServiceBuilder;
 
@@ -119,7 +118,7 @@ impl House {
 
     /// Sends a call down the path.
     pub(crate) async fn send(&self, call: Call) -> Result<Reply, CallError> {
-        Plain::new(self.built().path.clone()).call(call).await
+        self.built().path.call(call).await
     }
 
     async fn told(&self, stream: bool) -> Told {

@@ -62,7 +62,7 @@ fn tried(attempts: Vec<Attempt>) -> Tried {
             target: last.target.clone(),
         }),
         attempts,
-        filters: Vec::new(),
+        ..Tried::default()
     }
 }
 
@@ -104,7 +104,7 @@ fn a_good_call_is_one_info_line() {
 }
 
 #[test]
-fn a_call_that_another_target_saved_is_a_warning_that_names_what_was_tried() {
+fn fm_11_a_call_that_another_target_saved_is_a_warning_that_names_what_was_tried() {
     let (caller, model) = (Caller::anonymous(), ModelName::from("big"));
     let tried = tried(vec![
         attempt("east", Outcome::Timeout, None),
@@ -116,7 +116,8 @@ fn a_call_that_another_target_saved_is_a_warning_that_names_what_was_tried() {
     assert_eq!(
         line["tried"],
         json!([
-            {"model": "big", "target": "east", "outcome": "timeout", "reason": "timeout", "ms": 7},
+            {"model": "big", "target": "east", "outcome": "timeout", "reason": "timeout",
+             "maybe_billed": true, "ms": 7},
             {"model": "big", "target": "west", "outcome": "ok", "move": "region", "ms": 7},
         ])
     );

@@ -1,6 +1,8 @@
 //! Reads prompts, and what an answer or one event of it says.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use moltbot_types::{CallError, Kind, Operation, Prompt, Retry, Turn, Usage};
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -11,6 +13,10 @@ use crate::peek::bad_field;
 
 /// More tokens than any call has: a number above is nonsense.
 const ABSURD: u64 = 1_000_000_000;
+
+/// Words by which a choice may tell more than the answer around it; an escape may spell one of them.
+static TELLING: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["\"error\"", "\"usage\"", "\\u"].map(Finder::new));
 
 /// Reads the texts of a prompt.
 pub(super) fn prompt(operation: Operation, body: &[u8]) -> Result<Prompt, CallError> {
@@ -132,9 +138,7 @@ impl<'a> Reading<'a> {
     /// Reads the whole answer `text`. Its choices are read only where they tell more than the answer.
     fn whole(text: &'a [u8]) -> Result<Self, Broken> {
         Self::read(text, |choices| {
-            let tells = |word: &str| memmem::find(choices, word.as_bytes()).is_some();
-            // An escape may spell a key.
-            tells("\"error\"") || tells("\"usage\"") || tells("\\u")
+            TELLING.iter().any(|word| word.find(choices).is_some())
         })
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Scene {
     /// Whether all candidates are taken, or one of them.
     all: bool,
     candidates: Vec<Victim>,
+    /// What other models lose with it: their targets in the same region.
+    beside: Vec<Victim>,
 }
 
 /// A target that may be taken away.
@@ -55,9 +57,22 @@ impl Scene {
     ) -> Result<Self, Refusal> {
         let region = snapshot.config.region.as_deref();
         let workspace = in_service(snapshot, scope)?;
+        let route_of = |model: &Model| workspace.routes_of(&model.name)?.route(&model.name);
         let of = |model: &Model| {
-            let route = workspace.routes_of(&model.name)?.route(&model.name)?;
-            Self::of(model, route, region, rt, order.take)
+            let route = route_of(model)?;
+            let home = home(route.targets(), region);
+            let mut scene = Self::of(model, route, (region, &home), rt, order.take)?;
+            if order.take == DrillPart::Region {
+                let others = workspace.models().filter(|other| other.name != model.name);
+                // Those that can't do without keep theirs: a drill is no outage.
+                let lost = others
+                    .filter_map(|other| {
+                        Self::of(other, route_of(other)?, (region, &home), rt, order.take)
+                    })
+                    .flat_map(|other| other.candidates);
+                scene.beside = lost.collect();
+            }
+            Some(scene)
         };
         let Some(name) = &order.model else {
             let found = workspace
@@ -78,12 +93,12 @@ impl Scene {
     fn of(
         model: &Model,
         route: &Route,
-        own: Option<&str>,
+        (own, home): (Option<&str>, &Option<Arc<str>>),
         rt: &Runtime,
         take: DrillPart,
     ) -> Option<Self> {
         let targets = route.targets();
-        let candidates = candidates(targets, own, take);
+        let candidates = candidates(targets, own, home, take);
         let now = Instant::now();
         let is_up = |at: &usize| targets[*at].health.snapshot(now).state == State::Up;
         let all = take != DrillPart::Instance;
@@ -112,6 +127,7 @@ impl Scene {
             model: model.name.clone(),
             all,
             candidates: candidates.into_iter().map(victim).collect(),
+            beside: Vec::new(),
         })
     }
 
@@ -122,7 +138,7 @@ impl Scene {
     /// What is taken away: where that is one of several, the one that answered most.
     pub(super) fn victims(&self, before: &[Call]) -> Vec<Victim> {
         if self.all {
-            return self.candidates.clone();
+            return [&*self.candidates, &*self.beside].concat();
         }
         let answers = |victim: &&Victim| {
             let id = Some(victim.id.to_string());
@@ -134,19 +150,31 @@ impl Scene {
     }
 }
 
-/// The targets that a drill may take, by their index: of the own region, else of the first target's.
-fn candidates(targets: &[RouteTarget], own: Option<&str>, take: DrillPart) -> Vec<usize> {
-    let region = |target: &RouteTarget| {
-        let region = target.place.region.clone();
-        region.filter(|region| Some(&**region) != own)
-    };
-    let home = match targets.iter().any(|target| region(target).is_none()) {
+/// The region of a target; `None` is the own one.
+fn region(target: &RouteTarget, own: Option<&str>) -> Option<Arc<str>> {
+    let region = target.place.region.clone();
+    region.filter(|region| Some(&**region) != own)
+}
+
+/// The region that a drill takes of a model: the own one, else the first target's.
+fn home(targets: &[RouteTarget], own: Option<&str>) -> Option<Arc<str>> {
+    let regions = || targets.iter().map(|target| region(target, own));
+    match regions().any(|region| region.is_none()) {
         true => None,
-        false => targets.first().and_then(region),
-    };
+        false => regions().next().flatten(),
+    }
+}
+
+/// The targets in the region `home` that a drill may take, by their index.
+fn candidates(
+    targets: &[RouteTarget],
+    own: Option<&str>,
+    home: &Option<Arc<str>>,
+    take: DrillPart,
+) -> Vec<usize> {
     let there = |role: Option<Role>| {
         let fits = |target: &RouteTarget| {
-            region(target) == home && role.is_none_or(|role| target.place.role == role)
+            region(target, own) == *home && role.is_none_or(|role| target.place.role == role)
         };
         let all = targets.iter().enumerate();
         all.filter(|(_, target)| fits(target))
