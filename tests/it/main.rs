@@ -9,6 +9,7 @@ mod article;
 mod bad_input;
 mod cli;
 mod demo;
+mod docs;
 mod drill;
 mod failure_modes;
 mod filters;
