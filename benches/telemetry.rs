@@ -79,6 +79,7 @@ fn record(c: &mut Criterion) {
             first_token: Some(Duration::from_millis(120)),
             overhead: Some(Duration::from_micros(35)),
             usage: Some(Usage::estimate(400, 900)),
+            experiment: None,
             cost_nano: 0,
             cache: "bypass",
             error: None,

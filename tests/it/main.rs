@@ -8,6 +8,7 @@ mod archive;
 mod article;
 mod bad_input;
 mod cli;
+mod compare;
 mod demo;
 mod docs;
 mod drill;

@@ -122,6 +122,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl monitor init ./monitoring"
     )]
     Monitor(Monitor),
+    /// Compare models on real calls
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  moltctl test create --name model-comparison --models '[\"model-a\",\"model-b\"]' --sample-size 1000\n  moltctl test report model-comparison"
+    )]
+    Test(Test),
     /// Show calls, tokens and money, by workspace, model, key and day
     #[command(
         after_help = "Examples:\n  moltctl usage --since 7d\n  moltctl usage --by model --output json"
@@ -425,6 +431,73 @@ pub(crate) struct Logs {
     /// Go on with new lines
     #[arg(long, short)]
     pub(crate) follow: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Test {
+    /// Start a comparison; calls name experiment:NAME as their model
+    #[command(
+        after_help = "Example:\n  moltctl test create --name model-comparison --models '[\"model-a\",\"model-b\"]' --sample-size 1000"
+    )]
+    Create(TestCreate),
+    /// List the comparisons
+    #[command(after_help = "Example:\n  moltctl test list --output json")]
+    List,
+    /// Show what is known of one
+    #[command(after_help = "Example:\n  moltctl test report model-comparison --html report.html")]
+    Report {
+        /// Its name
+        name: String,
+        /// Write a page with charts, too
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// End one without a winner
+    #[command(after_help = "Example:\n  moltctl test stop model-comparison")]
+    Stop {
+        /// Its name
+        name: String,
+    },
+    /// Let the winner, or the model given, answer all its calls
+    #[command(after_help = "Example:\n  moltctl test promote model-comparison --to model-b")]
+    Promote {
+        /// Its name
+        name: String,
+        /// The model
+        #[arg(long, value_name = "MODEL")]
+        to: Option<String>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct TestCreate {
+    /// Its name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    /// The models as a JSON list, the baseline first
+    #[arg(long, value_name = "LIST")]
+    pub(crate) models: String,
+    /// Units over all models together [default: 1000]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) sample_size: Option<u64>,
+    /// What keeps its model: user or request [default: user]
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) unit: Option<String>,
+    /// How units are spread over the models, in a list
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub(crate) weights: Vec<f64>,
+    /// What decides: success, latency, first_token, cost, tokens, or a name of feedback [default: success]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<String>,
+    /// The least difference that matters, in the metric's unit
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) mde: Option<f64>,
+    /// What must not get worse by more than a margin: METRIC:MARGIN; may be given again
+    #[arg(long, value_name = "GUARD")]
+    pub(crate) guard: Vec<String>,
+    /// Calls to this model join
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
 }
 
 #[derive(Args)]

@@ -27,32 +27,20 @@ impl Tests {
         store: Arc<dyn Exposures>,
     ) -> Result<Arc<Experiment>, Error> {
         let mut tests = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let workspace = &settings.workspace;
-        let beside = || {
-            tests
-                .iter()
-                .filter(|test| test.settings().workspace == *workspace)
-        };
-        if beside().any(|test| test.settings().name == settings.name) {
-            let name = &settings.name;
-            let text = format!("there is a test `{name}` already: choose another name");
-            return Err(Error::Invalid(text));
-        }
-        if let Some(model) = &settings.model {
-            let attached = |test: &&Arc<Experiment>| test.settings().model.as_ref() == Some(model);
-            if let Some(other) = beside()
-                .filter(attached)
-                .find(|test| test.state().is_live())
-            {
-                return Err(Error::Invalid(format!(
-                    "calls to `{model}` take part in test `{}` already: stop it first",
-                    other.settings().name
-                )));
-            }
-        }
+        fits_beside(&tests, &settings)?;
         let test = Arc::new(Experiment::open(settings, store)?);
         tests.push(Arc::clone(&test));
         Ok(test)
+    }
+
+    /// Says whether a test of these settings could be opened now.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] as [`Tests::open`] would say it.
+    pub fn check(&self, settings: &Settings) -> Result<(), Error> {
+        settings.check()?;
+        let tests = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        fits_beside(&tests, settings)
     }
 
     /// The test of that name.
@@ -98,5 +86,38 @@ impl Tests {
     fn find(&self, fits: impl Fn(&Experiment) -> bool) -> Option<Arc<Experiment>> {
         let tests = self.0.read().unwrap_or_else(PoisonError::into_inner);
         tests.iter().rev().find(|test| fits(test)).cloned()
+    }
+}
+
+/// A name is taken once in a workspace, and a model has one live test.
+fn fits_beside(tests: &[Arc<Experiment>], settings: &Settings) -> Result<(), Error> {
+    let Settings {
+        workspace,
+        name,
+        model,
+        ..
+    } = settings;
+    let beside = || {
+        tests
+            .iter()
+            .map(|test| (test, test.settings()))
+            .filter(|(_, other)| other.workspace == *workspace)
+    };
+    if beside().any(|(_, other)| other.name == *name) {
+        let text = format!("there is a test `{name}` already: choose another name");
+        return Err(Error::Invalid(text));
+    }
+    let Some(model) = model else {
+        return Ok(());
+    };
+    let attached = |(test, other): &(&Arc<Experiment>, &Settings)| {
+        other.model.as_ref() == Some(model) && test.state().is_live()
+    };
+    match beside().find(attached) {
+        None => Ok(()),
+        Some((_, other)) => Err(Error::Invalid(format!(
+            "calls to `{model}` take part in test `{}` already: stop it first",
+            other.name
+        ))),
     }
 }

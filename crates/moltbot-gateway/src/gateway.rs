@@ -173,7 +173,10 @@ impl Gateway {
             .map_err(StartError::other)?;
         let calls = Arc::clone(telemetry.calls());
         let keys = crate::caller::keys(&home, &store).await?;
-        let rt = Arc::new(Runtime::new(&home, config, calls, store, keys)?);
+        let tests = crate::experiments::load(&store)
+            .await
+            .map_err(StartError::other)?;
+        let rt = Arc::new(Runtime::new(&home, config, calls, store, keys, tests)?);
         crate::limits::restore(&rt.quotas, &rt.store).await?;
         let (listen, admin) = (config.server.listen.clone(), config.server.admin.clone());
         let limits = config.server.limits.clone();
@@ -236,6 +239,7 @@ impl Gateway {
         gateway.watch(watched);
         gateway.keep_up();
         gateway.archive();
+        gateway.forget();
         let noting = Arc::clone(&gateway.rt);
         let note = move || crate::caller::note_uses(Arc::clone(&noting));
         gateway.rt.background.keep("key uses", note);
@@ -313,6 +317,14 @@ impl Gateway {
                     crate::status::publish(&live.snapshot(), &rt);
                 }
             }
+        });
+    }
+
+    /// Keeps the ledger short.
+    fn forget(&self) {
+        let rt = Arc::clone(&self.rt);
+        self.rt.background.keep("ledger", move || {
+            crate::store::forget(rt.store.clone(), rt.stop.clone())
         });
     }
 

@@ -5,6 +5,7 @@ mod archive;
 mod background;
 mod caller;
 mod credentials;
+mod experiments;
 mod filter;
 mod gateway;
 mod http;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use moltbot_router::table::Table;
 use moltbot_types::{Call, CallError, Kind, ModelName, Next, Reply, Role, Step};
 
+use crate::experiments::is_test;
 use crate::routes::Routes;
 
 /// The step that refuses what the policy of a workspace excludes.
@@ -28,6 +29,10 @@ impl Step for Policy {
             return Err(CallError::new(Kind::Forbidden, words));
         }
         let model = &call.head.model;
+        if is_test(model) {
+            // The step that compares knows its models; they are asked for after it.
+            return next.call(call).await;
+        }
         if !call.caller.may_use(model.as_str()) {
             let words = format!("this key may not use the model `{model}`");
             let refused = CallError::new(Kind::Forbidden, words);

@@ -99,6 +99,11 @@ impl Recording {
         Usage::estimate(self.0.prompt_bytes, output)
     }
 
+    /// The comparison that the call takes part in.
+    pub(crate) fn experiment(&self) -> Option<&str> {
+        self.0.trail.experiment()
+    }
+
     /// Looks at what was tried.
     pub(crate) fn tried(&self, look: impl FnOnce(&Tried)) {
         self.0.trail.with(look);
@@ -140,6 +145,7 @@ impl Recording {
                 caller: facts.caller.as_ref(),
                 model: facts.model.as_ref(),
                 known: facts.known,
+                experiment: facts.trail.experiment(),
                 tried,
                 status: facts.status.unwrap_or(LEFT),
                 latency: facts.begun.elapsed(),

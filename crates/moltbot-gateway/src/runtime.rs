@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use moltbot_abtest::Tests;
 use moltbot_auth::Keys;
 use moltbot_auth::quota::Quotas;
 use moltbot_config::{Config, Home};
@@ -54,6 +55,8 @@ pub(crate) struct Runtime {
     pub(crate) keys: Arc<Keys>,
     /// What callers use of their limits.
     pub(crate) quotas: Quotas,
+    /// Comparisons of models.
+    pub(crate) tests: Arc<Tests>,
     /// What must be remembered.
     pub(crate) store: Store,
     /// Every task of the gateway; the drain waits for them.
@@ -73,6 +76,7 @@ impl Runtime {
         calls: Arc<Calls>,
         store: Store,
         keys: Keys,
+        tests: Tests,
     ) -> Result<Self, StartError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let client = Client::new(ClientSettings::default()).map_err(StartError::other)?;
@@ -88,6 +92,7 @@ impl Runtime {
             quotas: Quotas::new(Counted(Arc::clone(&calls))),
             calls,
             store,
+            tests: Arc::new(tests),
             keys: Arc::new(keys),
             background: Background::new(tasks.clone(), stop.clone()),
             tasks,

@@ -11,6 +11,7 @@ use moltbot_router::{again, deadline, failover, permits, times};
 use moltbot_types::{CallService, Layered, Next, boxed};
 use tower::ServiceBuilder;
 
+use crate::experiments::comparing;
 use crate::filter::filter;
 use crate::limits;
 use crate::policy::policy;
@@ -31,6 +32,10 @@ pub(crate) fn path(of: &Parts<'_>, rt: &Runtime) -> CallService {
         )))
         // nothing below sees what must not leave, and no text that is blocked makes another model be asked
         .layer(Layered::layer(filter(of.filters.clone())))
+        // may change the model: what stands below sees the arm
+        .layer(Layered::layer(comparing(&rt.tests, of.table, of.prices)))
+        // the arm is asked for in the place of the comparison's name, and must be allowed like any model
+        .layer(Layered::layer(policy(routes(), Arc::clone(of.shared))))
         // `total` of the model that is asked, over all attempts; the stream obeys it too
         .layer(Layered::layer(deadline(routes())))
         // the one plan: order, attempts, budgets, backoff, health of each target

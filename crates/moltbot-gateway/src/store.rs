@@ -1,7 +1,18 @@
 //! The store of a home.
 
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use moltbot_config::Config;
 use moltbot_store::{Place, Store, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+/// How long the row of a call is kept; its part of the sums stays.
+const ROWS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Time between two looks for older ones.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
 /// Opens the store that the configuration names.
 ///
@@ -9,4 +20,20 @@ use moltbot_store::{Place, Store, StoreError};
 /// As [`Store::open`]; each says what to do.
 pub(crate) async fn open(config: &Config) -> Result<Store, StoreError> {
     Store::open(&Place::parse(&config.store.url)?).await
+}
+
+/// Forgets old rows of the ledger, until `stop`.
+pub(crate) async fn forget(store: Store, stop: CancellationToken) {
+    let mut tick = interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let before = Timestamp::now() - ROWS_KEPT;
+        if let Err(error) = store.ledger.forget(before).await {
+            warn!(%error, "old rows of the ledger stay");
+        }
+    }
 }

@@ -83,6 +83,9 @@ fn write(line: &mut Line<'_>, call: &CallRecord<'_>) {
         line.text("served", served.model.as_str());
         line.text("target", served.target.as_str());
     }
+    if let Some(experiment) = call.experiment {
+        line.text("experiment", experiment);
+    }
     line.number("status", call.status.into());
     line.number("latency_ms", millis(call.latency));
     if let Some(first) = call.first_token {

@@ -190,6 +190,47 @@ pub struct UsageSum {
     pub cost_usd: f64,
 }
 
+/// A comparison of models, as it is ordered; the body of `POST /admin/v1/tests`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TestOrder {
+    /// Its name.
+    pub name: String,
+    /// The models, the baseline first.
+    pub models: Vec<String>,
+    /// Units over all arms together.
+    pub sample_size: Option<u64>,
+    /// `user` or `request`.
+    pub unit: Option<String>,
+    /// How units are spread over the models; empty is evenly.
+    pub weights: Vec<f64>,
+    /// What decides.
+    pub metric: Option<String>,
+    /// The least difference that matters, in the metric's unit.
+    pub mde: Option<f64>,
+    /// `METRIC:MARGIN`: what must not get worse by more.
+    pub guards: Vec<String>,
+    /// Calls to this model join.
+    pub model: Option<String>,
+}
+
+/// One comparison of models; `GET /admin/v1/tests`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestStatus {
+    /// Its name.
+    pub name: String,
+    /// `running`, `complete`, `harmed`, `stopped` or `promoted`.
+    pub state: String,
+    /// What decides.
+    pub metric: String,
+    /// Units that have an arm.
+    pub units: u64,
+    /// Units that it wants.
+    pub sample_size: u64,
+    /// The models, the baseline first.
+    pub arms: Vec<String>,
+}
+
 /// The answer to an admin request that failed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {

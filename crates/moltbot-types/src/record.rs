@@ -204,6 +204,8 @@ pub struct CallRecord<'a> {
     pub model: Option<&'a ModelName>,
     /// Whether `model` is a configured name, so that it may become a label.
     pub known: bool,
+    /// The comparison of models that it took part in.
+    pub experiment: Option<&'a str>,
     /// What was tried.
     pub tried: &'a Tried,
     /// The status that the caller saw.

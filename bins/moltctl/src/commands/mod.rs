@@ -12,6 +12,7 @@ mod monitor;
 mod pull;
 mod shell;
 mod status;
+mod test;
 mod top;
 mod usage;
 mod workspace;
@@ -75,6 +76,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Workspace(command) => workspace::run(&context, command).await,
         Command::Monitor(command) => monitor::run(&context, &command).await,
         Command::Logs(logs) => logs::run(&context, &logs).await,
+        Command::Test(command) => test::run(&context, command).await,
         Command::Usage(usage) => usage::run(&context, &usage).await,
         Command::Completions { .. } | Command::Man => Ok(()),
     }

@@ -7,6 +7,7 @@
 mod auth;
 mod config;
 mod drill;
+mod experiments;
 mod keys;
 mod listener;
 mod models;
@@ -210,6 +211,14 @@ impl Admin {
             ("POST", ["models", name, "test"]) => self.model_test(&scope, &decode(name)).await,
             ("POST", ["models", name, "switch"]) => {
                 self.model_switch(&scope, &decode(name), body(request)?)
+                    .await
+            }
+            ("GET", ["tests"]) => self.test_list(&scope).await,
+            ("POST", ["tests"]) => self.test_create(&scope, body(request)?).await,
+            ("GET", ["tests", name]) => self.test_report(&scope, &decode(name), &query).await,
+            ("POST", ["tests", name, "stop"]) => self.test_stop(&scope, &decode(name)).await,
+            ("POST", ["tests", name, "promote"]) => {
+                self.test_promote(&scope, &decode(name), body(request)?)
                     .await
             }
             ("GET", ["usage"]) => self.usage(&query).await,

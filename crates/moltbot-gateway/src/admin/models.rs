@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use moltbot_abtest::Tests;
 use moltbot_config::Config;
 use moltbot_config::config::{Model, ModelKind, Provider};
 use moltbot_store::Store;
@@ -170,7 +171,14 @@ impl Admin {
         // A trial is nobody's call: it leaves nothing to be remembered.
         let calls = Arc::clone(telemetry.calls());
         let keys = crate::caller::nobody().map_err(|error| Refusal::failed(error.to_string()))?;
-        let rt = Runtime::new(&self.home, config, calls, Store::memory(), keys);
+        let rt = Runtime::new(
+            &self.home,
+            config,
+            calls,
+            Store::memory(),
+            keys,
+            Tests::default(),
+        );
         rt.map_err(|error| Refusal::failed(error.to_string()))
     }
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod coding;
+mod feedback;
 mod headers;
 mod read;
 mod respond;
@@ -12,11 +13,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use moltbot_types::call::CallParts;
 use moltbot_types::{
-    Call, CallError, Dialect, Kind, ModelName, Next, Operation, Remembered, Reply, RequestId, Trail,
+    Call, CallError, Dialect, Kind, Next, Operation, Remembered, Reply, RequestId, Trail,
 };
 use moltbot_wire::openai::OPENAI;
 use tokio::time::Instant;
@@ -42,6 +43,8 @@ struct Asked<'a> {
 enum Answered {
     Reply(Reply),
     Json(Bytes),
+    /// 202: what was sent is kept.
+    Accepted,
 }
 
 /// The data plane: what callers reach.
@@ -91,6 +94,7 @@ impl Front {
                 let call = self.call(request, &peer, asked, &mut recording);
                 caught(call, || self.rt.calls.metrics().panicked()).await
             }
+            Ok(Route::Feedback) => self.feedback(request, &peer, &mut recording).await,
             Ok(route) => self.list(&request, &peer, &route, &mut recording),
             Err(error) => Err(error),
         };
@@ -98,7 +102,12 @@ impl Front {
             Ok(Answered::Reply(reply)) => {
                 respond::reply(reply, recording, self.rt.drain.streams_end())
             }
-            Ok(Answered::Json(body)) => respond::json(body, recording),
+            Ok(Answered::Json(body)) => respond::json(StatusCode::OK, body, recording),
+            Ok(Answered::Accepted) => respond::json(
+                StatusCode::ACCEPTED,
+                Bytes::from_static(b"{\"ok\":true}"),
+                recording,
+            ),
             Err(error) => respond::error(dialect, &error, recording, allow),
         };
         if head_only {
@@ -126,6 +135,23 @@ impl Front {
         Ok(Answered::Json(body))
     }
 
+    /// What someone thought of an answer.
+    async fn feedback(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        recording: &mut Recording,
+    ) -> Result<Answered, CallError> {
+        let snapshot = self.live.snapshot();
+        let caller = snapshot.authenticate(request.headers(), peer)?;
+        recording.caller(&caller);
+        let (parts, body) = request.into_parts();
+        headers::check(&parts.headers)?;
+        let body = read::whole(body, &parts.headers, snapshot.config.server.limits.body).await?;
+        feedback::take(&self.rt, &caller.workspace, caller.role, &body).await?;
+        Ok(Answered::Accepted)
+    }
+
     /// One call of a model, down the path.
     async fn call(
         &self,
@@ -148,9 +174,6 @@ impl Front {
             workspace.knows(head.model.as_str()),
             workspace.prices(),
         );
-        if head.model.as_str().starts_with("experiment:") {
-            return Err(no_experiments(&head.model));
-        }
         // Refused before anything is spent; held until the reply's last byte.
         let wait = snapshot.config.server.limits.queue_wait;
         let permit = self.rt.entrance.enter(wait).await?;
@@ -188,11 +211,6 @@ async fn caught<T>(
             Err(CallError::new(Kind::Internal, message))
         }
     }
-}
-
-fn no_experiments(name: &ModelName) -> CallError {
-    let message = format!("`{name}`: comparing models is not supported by this version");
-    CallError::new(Kind::ModelNotFound, message).param("model")
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-moltbot-model");
 const TARGET: HeaderName = HeaderName::from_static("x-moltbot-target");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-moltbot-attempts");
 const CACHE: HeaderName = HeaderName::from_static("x-moltbot-cache");
+const EXPERIMENT: HeaderName = HeaderName::from_static("x-moltbot-experiment");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-moltbot-overhead-us");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -40,6 +41,7 @@ pub(super) fn reply(
     }
     let mut own = HeaderMap::with_capacity(12);
     recording.tried(|tried| describe(&mut own, id, tried, overhead));
+    compared(&mut own, &recording);
     reply.hold(recording);
     let (_, upstream, body, holds) = reply.into_parts();
     let mut hang_up = None;
@@ -76,13 +78,17 @@ pub(super) fn reply(
 }
 
 /// A JSON answer of our own.
-pub(super) fn json(body: Bytes, mut recording: Recording) -> Response<ReplyBody> {
-    let overhead = recording.answered(200);
+pub(super) fn json(
+    status: http::StatusCode,
+    body: Bytes,
+    mut recording: Recording,
+) -> Response<ReplyBody> {
+    let overhead = recording.answered(status.as_u16());
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, JSON);
     let id = recording.id();
     recording.tried(|tried| describe(&mut headers, id, tried, overhead));
-    response(http::StatusCode::OK, headers, whole(body, recording))
+    response(status, headers, whole(body, recording))
 }
 
 /// An error in the caller's dialect.
@@ -97,6 +103,7 @@ pub(super) fn error(
     let mut headers = HeaderMap::with_capacity(10);
     headers.insert(CONTENT_TYPE, JSON);
     let id = recording.id();
+    compared(&mut headers, &recording);
     let mut repeated = false;
     recording.tried(|tried| {
         describe(&mut headers, id, tried, overhead);
@@ -190,5 +197,16 @@ impl Values {
 
     fn cut(&mut self) -> Option<HeaderValue> {
         HeaderValue::from_maybe_shared(self.0.split().freeze()).ok()
+    }
+}
+
+/// Which comparison the call took part in.
+fn compared(headers: &mut HeaderMap, recording: &Recording) {
+    // A test's name is letters, digits, dots, dashes and underscores.
+    if let Some(value) = recording
+        .experiment()
+        .and_then(|name| HeaderValue::from_str(name).ok())
+    {
+        headers.insert(EXPERIMENT, value);
     }
 }

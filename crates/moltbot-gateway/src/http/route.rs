@@ -12,6 +12,8 @@ use moltbot_wire::openai::OPENAI;
 pub(crate) enum Route {
     /// A call of a model in a dialect.
     Call(Operation, &'static dyn Dialect),
+    /// What someone thought of an answer.
+    Feedback,
     /// The list of models.
     Models,
     /// One model by name: the rest of the path, percent-decoded once.
@@ -37,6 +39,7 @@ static ROUTES: LazyLock<Router<(Method, Route)>> = LazyLock::new(|| {
             Method::POST,
             Route::Call(Operation::Embed, &OPENAI),
         ),
+        ("/v1/feedback", Method::POST, Route::Feedback),
         ("/v1/models", Method::GET, Route::Models),
         (
             "/v1/models/{*name}",
@@ -52,14 +55,13 @@ static ROUTES: LazyLock<Router<(Method, Route)>> = LazyLock::new(|| {
 });
 
 /// Paths, with all below them, that a later version answers.
-const LATER: [&str; 12] = [
+const LATER: [&str; 11] = [
     "/v1/responses",
     "/v1/messages",
     "/v1/rerank",
     "/v1/moderations",
     "/v1/images",
     "/v1/audio",
-    "/v1/feedback",
     "/v1beta",
     "/mcp",
     "/chat",

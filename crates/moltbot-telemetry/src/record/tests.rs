@@ -82,6 +82,7 @@ fn record<'a>(caller: &'a Caller, model: &'a ModelName, tried: &'a Tried) -> Cal
             output: 34,
             estimated: false,
         }),
+        experiment: None,
         cost_nano: 0,
         cache: "bypass",
         error: None,
