@@ -151,14 +151,14 @@ impl Api {
 }
 
 /// Why a call failed.
-enum Failure {
+pub(super) enum Failure {
     /// The token is not, or no longer, good.
     Token,
     /// What it says of a sending.
     Send(SendError),
 }
 
-fn read(answer: Answer) -> Result<Value, Failure> {
+pub(super) fn read(answer: Answer) -> Result<Value, Failure> {
     let Answer {
         status,
         after,

@@ -1,9 +1,11 @@
 use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
+use http::StatusCode;
 use proptest::prelude::*;
 
 use super::*;
+use crate::adapter::answer::Answer;
 use crate::message::{Content, Message};
 
 const NOW: u64 = 1_700_000_000;
@@ -232,6 +234,40 @@ fn only_so_many_sent_texts_are_remembered() {
                 .mentioned,
             known
         );
+    }
+}
+
+#[test]
+fn what_is_known_of_a_sending_follows_from_the_answer() {
+    let kind = |status: u16, body: &str| {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            after: None,
+            body: serde_json::from_str(body).ok(),
+        };
+        match api::read(answer) {
+            Ok(_) => "sent",
+            Err(api::Failure::Token) => "token",
+            Err(api::Failure::Send(SendError::Refused(_))) => "refused",
+            Err(api::Failure::Send(SendError::Marks(_))) => "marks",
+            Err(api::Failure::Send(SendError::Later { .. })) => "later",
+            Err(api::Failure::Send(SendError::Unknown(_))) => "unknown",
+        }
+    };
+    for (status, body, expected) in [
+        (200, r#"{"code": 0, "data": {}}"#, "sent"),
+        (400, r#"{"code": 230001, "msg": "invalid"}"#, "refused"),
+        (400, r#"{"code": 99991663, "msg": "token"}"#, "token"),
+        (400, r#"{"code": 230099, "msg": "card"}"#, "marks"),
+        (400, r#"{"code": 230020, "msg": "limit"}"#, "later"),
+        (429, "", "later"),
+        (503, "", "later"),
+        (500, r#"{"code": 1, "msg": "busy"}"#, "unknown"),
+        (502, "<html>", "unknown"),
+        (200, "<html>", "unknown"),
+        (404, "", "refused"),
+    ] {
+        assert_eq!(kind(status, body), expected, "{status} {body}");
     }
 }
 

@@ -53,7 +53,7 @@ impl Api {
 }
 
 /// Errors are answers of status 200 with `ok: false`, but for 429 and failures of what stands before the API.
-fn read(answer: Answer) -> Result<Value, SendError> {
+pub(super) fn read(answer: Answer) -> Result<Value, SendError> {
     let Answer {
         status,
         after,

@@ -1,9 +1,11 @@
 use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
+use http::StatusCode;
 use proptest::prelude::*;
 
 use super::*;
+use crate::adapter::answer::Answer;
 use crate::channel::Ack;
 use crate::message::{Content, Message};
 
@@ -220,6 +222,42 @@ fn a_channel_without_a_way_in_does_not_start() {
     };
     assert!(Slack::new(settings(None)).is_err());
     assert!(Slack::new(settings(Some("  "))).is_err());
+}
+
+#[test]
+fn what_is_known_of_a_sending_follows_from_the_answer() {
+    let kind = |status: u16, body: &str| {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            after: None,
+            body: serde_json::from_str(body).ok(),
+        };
+        match api::read(answer) {
+            Ok(_) => "sent",
+            Err(SendError::Refused(_)) => "refused",
+            Err(SendError::Marks(_)) => "marks",
+            Err(SendError::Later { .. }) => "later",
+            Err(SendError::Unknown(_)) => "unknown",
+        }
+    };
+    for (status, body, expected) in [
+        (200, r#"{"ok": true, "ts": "1.1"}"#, "sent"),
+        (
+            200,
+            r#"{"ok": false, "error": "not_in_channel"}"#,
+            "refused",
+        ),
+        (200, r#"{"ok": false, "error": "ratelimited"}"#, "later"),
+        (200, r#"{"ok": false, "error": "fatal_error"}"#, "unknown"),
+        (429, "", "later"),
+        (503, "", "later"),
+        (500, "", "unknown"),
+        (502, "<html>", "unknown"),
+        (200, "<html>", "unknown"),
+        (404, "", "refused"),
+    ] {
+        assert_eq!(kind(status, body), expected, "{status} {body}");
+    }
 }
 
 proptest! {

@@ -65,7 +65,7 @@ impl Api {
     }
 }
 
-fn read(answer: Answer) -> Result<Value, Failure> {
+pub(super) fn read(answer: Answer) -> Result<Value, Failure> {
     let Answer {
         status,
         after,

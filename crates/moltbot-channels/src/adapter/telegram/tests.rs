@@ -1,9 +1,11 @@
 use std::sync::LazyLock;
 use std::time::UNIX_EPOCH;
 
+use http::StatusCode;
 use proptest::prelude::*;
 
 use super::*;
+use crate::adapter::answer::Answer;
 use crate::message::{Content, Message};
 
 fn telegram() -> Telegram {
@@ -186,6 +188,55 @@ async fn no_error_tells_the_token() {
             format!("{:?}", telegram.settings),
         ];
         assert!(said.iter().all(|said| !said.contains("c4n4ry")), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_known_of_a_sending_follows_from_the_answer() {
+    let kind = |status: u16, body: &str| {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            after: None,
+            body: serde_json::from_str(body).ok(),
+        };
+        match api::read(answer) {
+            Ok(_) => "sent",
+            Err(api::Failure::Moved(_)) => "moved",
+            Err(api::Failure::Send(SendError::Refused(_))) => "refused",
+            Err(api::Failure::Send(SendError::Marks(_))) => "marks",
+            Err(api::Failure::Send(SendError::Later { .. })) => "later",
+            Err(api::Failure::Send(SendError::Unknown(_))) => "unknown",
+        }
+    };
+    for (status, body, expected) in [
+        (200, r#"{"ok": true, "result": {}}"#, "sent"),
+        (
+            403,
+            r#"{"ok": false, "error_code": 403, "description": "Forbidden: bot was blocked"}"#,
+            "refused",
+        ),
+        (
+            400,
+            r#"{"ok": false, "error_code": 400, "description": "Bad Request: can't parse entities: x"}"#,
+            "marks",
+        ),
+        (
+            400,
+            r#"{"ok": false, "error_code": 400, "parameters": {"migrate_to_chat_id": -1}}"#,
+            "moved",
+        ),
+        (
+            429,
+            r#"{"ok": false, "error_code": 429, "parameters": {"retry_after": 3}}"#,
+            "later",
+        ),
+        (503, "", "later"),
+        (500, r#"{"ok": false, "error_code": 500}"#, "unknown"),
+        (502, "<html>", "unknown"),
+        (200, "<html>", "unknown"),
+        (404, "", "refused"),
+    ] {
+        assert_eq!(kind(status, body), expected, "{status} {body}");
     }
 }
 
