@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that can't go on panics
 
+mod access;
 mod api;
 mod architecture;
 mod archive;

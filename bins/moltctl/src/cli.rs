@@ -99,6 +99,22 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl auth check primary-model"
     )]
     Auth(Auth),
+    /// Check the house; each finding names its cure
+    #[command(after_help = "Examples:\n  moltctl doctor\n  moltctl doctor --security --fix")]
+    Doctor {
+        /// Look at exposure, keys, files and the audit log too
+        #[arg(long)]
+        security: bool,
+        /// Take the permissions of others off private files first
+        #[arg(long)]
+        fix: bool,
+    },
+    /// Show who changed what
+    #[command(after_help = "Examples:\n  moltctl audit\n  moltctl audit verify")]
+    Audit {
+        #[command(subcommand)]
+        command: Option<Audit>,
+    },
     /// Make, list, revoke and replace the keys of callers
     #[command(
         subcommand,
@@ -372,6 +388,13 @@ pub(crate) enum Monitor {
         /// The folder
         dir: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Audit {
+    /// Check that no line was changed
+    #[command(after_help = "Example:\n  moltctl audit verify")]
+    Verify,
 }
 
 #[derive(Subcommand)]

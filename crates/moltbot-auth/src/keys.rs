@@ -5,6 +5,7 @@ mod table;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::header::AUTHORIZATION;
@@ -34,6 +35,8 @@ pub struct Keys {
     /// The one key that stands in a file of the home.
     home: ArcSwapOption<Entry>,
     throttle: Throttle,
+    /// Refused calls since they were last asked for.
+    refused: AtomicU64,
 }
 
 /// What a shown key turned out to be.
@@ -52,6 +55,7 @@ impl Keys {
             stored: ArcSwap::default(),
             home: ArcSwapOption::empty(),
             throttle: Throttle::default(),
+            refused: AtomicU64::new(0),
         }
     }
 
@@ -80,6 +84,11 @@ impl Keys {
     /// Keys that were shown since this was asked before.
     pub fn uses(&self) -> Vec<Use> {
         self.stored.load().uses()
+    }
+
+    /// Calls that were refused since this was asked before.
+    pub fn refused(&self) -> u64 {
+        self.refused.swap(0, Ordering::Relaxed)
     }
 
     fn find(&self, shown: &[u8]) -> (Found, key::Id) {
@@ -146,6 +155,7 @@ impl Authenticate for Keys {
                 Ok(entry.shown(Timestamp::now()))
             }
             (None, Some(id)) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
                 // Invariant: a refused call counts once, however many keys it shows.
                 self.wrong(id, peer)?;
                 Err(unauthorized(words.unwrap_or("the API key is not known")))

@@ -24,7 +24,6 @@ enum Later {
 /// Keys that are known but do nothing yet: refused, so that nobody believes in them. `*` is any item or name.
 const LATER: &[(&str, Later)] = &[
     ("server.jwt", Later::All),
-    ("server.tls", Later::All),
     ("model.failover.resume", Later::All),
     (
         "model.routing.strategy",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -71,6 +72,10 @@ pub struct Server {
     pub admin: String,
     /// Whether callers must show a key.
     pub auth: AuthMode,
+    /// The certificate that the data plane shows; without it, it speaks plain HTTP. Changed files are in force within
+    /// two seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// Worker threads; 0 is one per core. Takes effect at a start.
     #[schemars(range(max = 1024), extend("x-restart" = true))]
     pub workers: usize,
@@ -84,10 +89,21 @@ impl Default for Server {
             listen: "127.0.0.1:18789".to_owned(),
             admin: "127.0.0.1:18790".to_owned(),
             auth: AuthMode::default(),
+            tls: None,
             workers: 0,
             limits: Limits::default(),
         }
     }
+}
+
+/// A certificate and its key, PEM files; relative paths start from the home.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate, followed by those between it and its authority.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Whether callers must show a key.

@@ -178,6 +178,11 @@ impl Home {
         self.root.join("data")
     }
 
+    /// `data/audit.jsonl`: who changed what; mode 0600.
+    pub fn audit_file(&self) -> PathBuf {
+        self.root.join("data/audit.jsonl")
+    }
+
     /// `data/key.pepper`: goes into every stored digest of a key; mode 0600.
     pub fn pepper_file(&self) -> PathBuf {
         self.root.join("data/key.pepper")

@@ -4,6 +4,7 @@ mod pepper;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use moltbot_auth::{Authenticate, CallerKey, Keys, Open, Pepper};
@@ -12,6 +13,7 @@ use moltbot_config::{Config, Home};
 use moltbot_store::{Place, Store, StoreError};
 use tracing::warn;
 
+use crate::audit::entry;
 use crate::gateway::StartError;
 use crate::runtime::Runtime;
 
@@ -55,7 +57,7 @@ pub(crate) async fn refresh(rt: &Runtime) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes down now and then when keys were last shown, and once more at the stop.
+/// Writes down now and then when keys were last shown and how many were refused, and once more at the stop.
 pub(crate) async fn note_uses(rt: Arc<Runtime>) {
     loop {
         let stopping = tokio::select! {
@@ -67,6 +69,19 @@ pub(crate) async fn note_uses(rt: Arc<Runtime>) {
             && let Err(error) = rt.store.keys.touch(uses).await
         {
             warn!(%error, "when keys were last used is not written down");
+        }
+        for (action, refused) in [
+            ("calls refused for their keys", rt.keys.refused()),
+            (
+                "admin requests refused for their token",
+                rt.refused_admin.swap(0, Ordering::Relaxed),
+            ),
+        ] {
+            if refused > 0 {
+                let mut entry = entry("daemon", action);
+                entry.outcome = refused.to_string();
+                rt.audit.write(&entry);
+            }
         }
         if stopping {
             return;

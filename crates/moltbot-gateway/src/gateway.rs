@@ -20,6 +20,7 @@ use crate::live::{self, Live};
 use crate::lock::HomeLock;
 use crate::runtime::{Doors, Runtime};
 use crate::server::{Listen, Server, ServerSettings};
+use crate::tls::Certificate;
 
 /// How long tasks may take to end; a model server alone has 5 s before it is killed.
 const TASKS_END: Duration = Duration::from_secs(12);
@@ -76,6 +77,7 @@ pub fn check(home: &Home, overrides: &Overrides) -> Result<Vec<String>, StartErr
     let key = live::caller_key(home)?;
     let stored = crate::caller::may_be_stored(&loaded.config);
     crate::caller::check(&loaded.config, key.as_deref(), stored)?;
+    Certificate::new(home.root()).read(&loaded.config)?;
     if !loaded.parts.0.is_empty() {
         return Err(loaded.parts.into());
     }
@@ -224,6 +226,7 @@ impl Gateway {
             telemetry,
             _lock: lock,
         };
+        let data = data.tls(gateway.rt.certificate.shown());
         gateway.serve("server.listen", data, move |request, peer| {
             front.clone().answer(request, peer)
         });
@@ -246,6 +249,9 @@ impl Gateway {
         let saving = Arc::clone(&gateway.rt);
         let save = move || crate::limits::keep(Arc::clone(&saving));
         gateway.rt.background.keep("limits", save);
+        let (live, rt) = (Arc::clone(&gateway.live), Arc::clone(&gateway.rt));
+        let look = move || crate::tls::keep(Arc::clone(&live), Arc::clone(&rt));
+        gateway.rt.background.keep("certificate", look);
         gateway.write_bound()?;
         info!(listen = %listen, admin = %admin, version = env!("CARGO_PKG_VERSION"), "the gateway is up");
         Ok(gateway)

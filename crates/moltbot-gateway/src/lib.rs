@@ -2,9 +2,11 @@
 
 mod admin;
 mod archive;
+mod audit;
 mod background;
 mod caller;
 mod credentials;
+mod doctor;
 mod experiments;
 mod filter;
 mod gateway;
@@ -25,6 +27,7 @@ mod stack;
 mod status;
 mod store;
 mod target;
+mod tls;
 mod workspace;
 
 pub use admin::{Admin, request as admin_request};

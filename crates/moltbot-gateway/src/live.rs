@@ -68,6 +68,7 @@ impl Live {
         let started = at_a_start(&loaded.config);
         let snapshot = Snapshot::build(1, loaded.config, key.as_deref(), None, &rt)?;
         rt.keys.set_home(snapshot.home_key());
+        rt.certificate.show(snapshot.certificate());
         rt.calls.metrics().declare(&snapshot.declared());
         crate::names::look_up(&snapshot, &rt);
         let status = ConfigStatus {
@@ -218,6 +219,7 @@ impl Live {
                 );
                 crate::names::look_up(&snapshot, &self.rt);
                 self.rt.keys.set_home(snapshot.home_key());
+                self.rt.certificate.show(snapshot.certificate());
                 self.now.store(Arc::new(snapshot));
                 Reload::Applied
             }

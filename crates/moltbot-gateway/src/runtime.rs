@@ -1,5 +1,6 @@
 //! What outlives a reload: connections, health, permits, budgets, counters, tasks.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::audit::Audit;
 use crate::background::Background;
 use crate::caller::is_loopback;
 use crate::credentials::Credentials;
@@ -24,6 +26,7 @@ use crate::gateway::StartError;
 use crate::limits::Counted;
 use crate::server::{Drain, DrainSettings, Limits};
 use crate::servers::Servers;
+use crate::tls::Certificate;
 
 /// The last request to a token server may take this long.
 pub(crate) const LAST_TOKEN: Duration = Duration::from_secs(15);
@@ -57,6 +60,12 @@ pub(crate) struct Runtime {
     pub(crate) quotas: Quotas,
     /// Comparisons of models.
     pub(crate) tests: Arc<Tests>,
+    /// What the data plane shows where it speaks TLS.
+    pub(crate) certificate: Certificate,
+    /// Who changed what.
+    pub(crate) audit: Audit,
+    /// Requests to the control plane with a wrong token, since they were last told.
+    pub(crate) refused_admin: AtomicU64,
     /// What must be remembered.
     pub(crate) store: Store,
     /// Every task of the gateway; the drain waits for them.
@@ -89,6 +98,9 @@ impl Runtime {
             doors: OnceLock::new(),
             entrance: Arc::new(Limit::new(config.server.limits.concurrency)),
             budgets: Arc::new(Budgets::new(budgets(config))),
+            certificate: Certificate::new(home.root()),
+            audit: Audit::new(home),
+            refused_admin: AtomicU64::new(0),
             quotas: Quotas::new(Counted(Arc::clone(&calls))),
             calls,
             store,

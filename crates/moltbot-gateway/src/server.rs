@@ -24,10 +24,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
 pub use self::drain::{Drain, DrainSettings};
@@ -132,6 +134,7 @@ pub struct Server {
     settings: ServerSettings,
     limits: Limits,
     on_panic: OnPanic,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
 }
 
 impl Server {
@@ -151,6 +154,7 @@ impl Server {
             limits: Limits::new(&settings),
             settings,
             on_panic: Arc::new(|| {}),
+            tls: Arc::default(),
         })
     }
 
@@ -158,6 +162,13 @@ impl Server {
     #[must_use]
     pub fn on_panic(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_panic = Arc::new(f);
+        self
+    }
+
+    /// Speaks TLS with the connections that come while `tls` holds something.
+    #[must_use]
+    pub(crate) fn tls(mut self, tls: Arc<ArcSwapOption<ServerConfig>>) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -191,14 +202,19 @@ impl Server {
                 peer,
                 limits,
             };
-            let on_panic = Arc::clone(&self.on_panic);
+            let (on_panic, tls) = (Arc::clone(&self.on_panic), self.tls.load_full());
             let (protocols, drain, connected) =
                 (Arc::clone(&protocols), drain.clone(), drain.connection());
             tracker.spawn(async move {
                 match accepted {
-                    Accepted::Tcp(stream) => {
-                        protocols.serve(stream, exchange, on_panic, drain).await
-                    }
+                    Accepted::Tcp(stream) => match tls {
+                        None => protocols.serve(stream, exchange, on_panic, drain).await,
+                        Some(tls) => {
+                            if let Some(stream) = protocols.encrypt(stream, tls, &drain).await {
+                                protocols.serve(stream, exchange, on_panic, drain).await;
+                            }
+                        }
+                    },
                     Accepted::Unix(stream) => {
                         protocols.serve(stream, exchange, on_panic, drain).await
                     }

@@ -16,6 +16,7 @@ use crate::gateway::StartError;
 use crate::routes::Routes;
 use crate::runtime::Runtime;
 use crate::server::Peer;
+use crate::tls::Identity;
 use crate::workspace::WorkspacePath;
 
 /// A built configuration. Invariant: a call loads it once and keeps it.
@@ -28,6 +29,7 @@ pub(crate) struct Snapshot {
     pub(crate) problems: Vec<String>,
     authenticate: Arc<dyn Authenticate>,
     home_key: Option<CallerKey>,
+    certificate: Option<Identity>,
     fingerprint: String,
     shared: Arc<Routes>,
     filters: Arc<Filters>,
@@ -64,6 +66,7 @@ impl Snapshot {
             problems: Vec::new(),
             authenticate,
             home_key,
+            certificate: rt.certificate.read(&config)?,
             fingerprint,
             shared,
             filters,
@@ -134,6 +137,11 @@ impl Snapshot {
             caller.role = role;
         }
         Ok(caller)
+    }
+
+    /// What the data plane shows where it speaks TLS.
+    pub(crate) fn certificate(&self) -> Option<&Identity> {
+        self.certificate.as_ref()
     }
 
     /// The key in the home's file.

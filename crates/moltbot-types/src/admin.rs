@@ -60,6 +60,57 @@ pub struct TargetStatus {
     pub reason: Option<String>,
 }
 
+/// One line of the audit log; `GET /admin/v1/audit`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuditEntry {
+    /// When, RFC 3339.
+    pub ts: String,
+    /// How it came: `socket`, `token`, `offline` (with the daemon down), or `daemon` for what it saw itself.
+    pub actor: String,
+    /// The workspace that it was for.
+    pub workspace: String,
+    /// The method and path of the admin request, or what the daemon saw.
+    pub action: String,
+    /// `done`, or `refused with` the exit code; a number where something is counted.
+    pub outcome: String,
+    /// The id of what was made or changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// What a key of the configuration said before, a secret hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<serde_json::Value>,
+    /// What it says now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<serde_json::Value>,
+}
+
+/// Whether the audit log is what was written; `GET /admin/v1/audit/verify`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditVerdict {
+    /// Whether every line is.
+    pub ok: bool,
+    /// Lines that were looked at.
+    pub lines: usize,
+    /// The first line that is not, from 1.
+    pub broken: Option<usize>,
+    /// The hash of the last line: kept elsewhere, it tells a whole new file too.
+    pub last: Option<String>,
+}
+
+/// One check of a house; `GET /admin/v1/doctor`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Check {
+    /// Names it, such as `files.secrets`.
+    pub id: String,
+    /// `ok`, `warn` or `fail`.
+    pub status: String,
+    /// What was found.
+    pub what: String,
+    /// What to do; empty where all is well.
+    pub cure: String,
+}
+
 /// A key that was made; `POST /admin/v1/keys`. Its text is told this once.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct NewKey {

@@ -4,6 +4,7 @@
 //! (`moltbot-gateway`, `http::body`), bombs and windows of packed bodies (`http::coding`), every place at which
 //! an error's body may break off (`moltbot-wire`, `openai::error`), and every kind of end (`openai::stream`).
 
+mod access;
 mod bytes;
 mod files;
 mod plane;

@@ -29,20 +29,16 @@ pub(super) async fn run(context: &Context, command: Key) -> Result<(), Failure> 
                 "expires": expires,
                 "models": (!models.is_empty()).then_some(models),
             });
-            let path = context.scoped("keys");
-            show(context, context.client.post(&path, &wanted).await?)
+            show(context, context.client.post("keys", &wanted).await?)
         }
-        Key::List => {
-            let path = context.scoped("keys");
-            list(context, &context.client.get::<Vec<_>>(&path).await?)
-        }
+        Key::List => list(context, &context.client.get::<Vec<_>>("keys").await?),
         Key::Revoke { id } => {
-            let path = context.scoped(&format!("keys/{}", part(&id)));
+            let path = format!("keys/{}", part(&id));
             let changed: Changed = context.client.delete(&path).await?;
             context.done(&changed.detail)
         }
         Key::Rotate { id, overlap } => {
-            let path = context.scoped(&format!("keys/{}/rotate", part(&id)));
+            let path = format!("keys/{}/rotate", part(&id));
             let asked = json!({ "overlap": overlap });
             show(context, context.client.post(&path, &asked).await?)
         }

@@ -1,8 +1,10 @@
 //! One module for each group of commands; each asks the admin service and shows the answer.
 
+mod audit;
 mod auth;
 mod chat;
 mod config;
+mod doctor;
 mod drill;
 mod init;
 mod key;
@@ -31,14 +33,6 @@ impl Context {
     /// Whether a program reads the output.
     pub(crate) fn json(&self) -> bool {
         self.global.output == Output::Json
-    }
-
-    /// The path of a request for the workspace at hand.
-    pub(crate) fn scoped(&self, path: &str) -> String {
-        match &self.global.workspace {
-            Some(name) => format!("{path}?workspace={}", crate::client::part(name)),
-            None => path.to_owned(),
-        }
     }
 
     /// Says what was done, unless told to be quiet.
@@ -71,6 +65,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Chat { model, text } => chat::run(&context, model, text.join(" ")).await,
         Command::Config(command) => config::run(&context, command).await,
         Command::Key(command) => key::run(&context, command).await,
+        Command::Audit { command } => audit::run(&context, command).await,
+        Command::Doctor { security, fix } => doctor::run(&context, security, fix).await,
         Command::Auth(command) => auth::run(&context, command).await,
         Command::Model(command) => model::run(&context, command).await,
         Command::Workspace(command) => workspace::run(&context, command).await,

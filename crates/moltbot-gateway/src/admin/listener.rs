@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use hyper::body::Incoming;
 use moltbot_config::Home;
 use subtle::ConstantTimeEq;
 
-use super::{Admin, Refusal, respond};
+use super::{Actor, Admin, Refusal, respond};
 use crate::gateway::StartError;
 use crate::runtime::Runtime;
 use crate::server::Peer;
@@ -72,6 +73,7 @@ impl AdminDoor {
 
     async fn admin(&self, request: Request<Incoming>) -> Response<Bytes> {
         if !self.may_enter(request.headers()) {
+            self.rt.refused_admin.fetch_add(1, Ordering::Relaxed);
             return refuse(&Refusal::new(
                 StatusCode::UNAUTHORIZED,
                 5,
@@ -81,7 +83,10 @@ impl AdminDoor {
         let (parts, body) = request.into_parts();
         match Limited::new(body, BODY_LIMIT).collect().await {
             Ok(body) => {
-                let request = Request::from_parts(parts, body.to_bytes());
+                let mut request = Request::from_parts(parts, body.to_bytes());
+                if self.token.is_some() {
+                    request.extensions_mut().insert(Actor("token"));
+                }
                 self.admin.handle(request).await
             }
             Err(error) => refuse(&Refusal::usage(format!(

@@ -4,8 +4,10 @@
 //! runs the same service in its own process over the locked home. What only a running daemon can
 //! answer is then refused with exit code 3.
 
+mod audit;
 mod auth;
 mod config;
+mod doctor;
 mod drill;
 mod experiments;
 mod keys;
@@ -31,8 +33,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+pub(crate) use audit::Actor;
 pub(crate) use listener::{AdminDoor, write_private, write_token};
 
+use crate::audit::Audit;
 use crate::live::Live;
 use crate::runtime::Runtime;
 
@@ -43,6 +47,8 @@ pub struct Admin {
     daemon: Option<Daemon>,
     /// With the daemon down: the store, while a request needs it.
     opened: Arc<Mutex<Option<Store>>>,
+    /// Who changed what.
+    audit: Audit,
 }
 
 /// What only a running daemon has.
@@ -115,6 +121,7 @@ impl Admin {
     /// The service with the daemon down: it works on the files of the home.
     pub fn offline(home: Home) -> Self {
         Self {
+            audit: Audit::new(&home),
             home,
             daemon: None,
             opened: Arc::default(),
@@ -124,6 +131,7 @@ impl Admin {
     /// The service within a running daemon.
     pub(crate) fn online(home: Home, live: Arc<Live>, rt: Arc<Runtime>, begun: Instant) -> Self {
         Self {
+            audit: rt.audit.clone(),
             home,
             daemon: Some(Daemon {
                 live,
@@ -154,7 +162,11 @@ impl Admin {
 
     /// Answers one admin request below `/admin/v1`.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let begun = self.begun(&request);
         let mut answer = self.route(&request).await;
+        if let Some(begun) = begun {
+            self.ended(&request, begun, &answer);
+        }
         if let Some(store) = self.opened.lock().await.take()
             && let Err(error) = store.close().await
         {
@@ -192,6 +204,10 @@ impl Admin {
                 self.config_set(&decode(key), body(request)?).await
             }
             ("DELETE", ["config", "values", key]) => self.config_unset(&decode(key)).await,
+            ("GET", ["audit"]) => self.audit(&query),
+            ("GET", ["audit", "verify"]) => self.audit_verify(),
+            ("GET", ["doctor"]) => self.doctor(&query).await,
+            ("POST", ["doctor", "fix"]) => self.doctor_fix(),
             ("GET", ["auth"]) => self.auth_list(&scope),
             ("POST", ["auth", "check"]) => self.auth_check(&scope, body(request)?).await,
             ("PUT", ["auth", "entries", name]) => {

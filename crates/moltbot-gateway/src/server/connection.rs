@@ -13,7 +13,11 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::drain::{Drain, Stage};
@@ -65,6 +69,20 @@ impl Protocols {
             limits,
             http1,
             http2,
+        }
+    }
+
+    /// Agrees on TLS, within the time for a first byte. `None` where the client does not.
+    pub(super) async fn encrypt(
+        &self,
+        stream: TcpStream,
+        tls: Arc<ServerConfig>,
+        drain: &Drain,
+    ) -> Option<TlsStream<TcpStream>> {
+        let agreeing = TlsAcceptor::from(tls).accept(stream);
+        tokio::select! {
+            agreed = tokio::time::timeout(self.settings.first_byte, agreeing) => agreed.ok()?.ok(),
+            () = drain.reached(Stage::Closed) => None,
         }
     }
 

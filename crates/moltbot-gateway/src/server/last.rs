@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 /// Ends an HTTP/1 connection with the answer that bears it in its extensions. HTTP/2 ends the stream alone.
 ///
@@ -33,6 +34,12 @@ pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 }
 
 impl Wire for UnixStream {}
+
+impl Wire for TlsStream<TcpStream> {
+    fn hold_for_the_end(&self) {
+        self.get_ref().0.hold_for_the_end();
+    }
+}
 
 impl Wire for TcpStream {
     #[cfg(target_os = "linux")]
