@@ -253,6 +253,21 @@ async fn at_a_start_an_invalid_workspace_is_out_of_service_and_the_rest_runs() {
 }
 
 #[test]
+fn talking_in_a_workspace_needs_one_of_its_keys() {
+    let home = Home::with(SHARED);
+    home.ctl(&["workspace", "create", "--name", "team"]).done();
+    let _daemon = home.start();
+    home.ctl(&["workspace", "use", "team"]).done();
+    let said = home.ctl(&["chat", "hello", "--model", "b"]).failed(1);
+    assert!(
+        said.contains("moltctl key create --workspace team"),
+        "{said}"
+    );
+    home.ctl(&["chat", "hello", "--model", "b", "--workspace", "default"])
+        .done();
+}
+
+#[test]
 fn each_file_has_a_schema() {
     let home = Home::with(SHARED);
     for (file, title) in [

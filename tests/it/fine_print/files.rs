@@ -240,6 +240,15 @@ async fn a_bom_and_crlf_are_accepted_in_every_file() {
             "workspace/channels.toml",
             "[channel.web]\nenabled = false\n",
         ),
+        (
+            "workspaces/team/models.yaml",
+            "models:\n  - name: own\n    endpoint: http://h/v1\n",
+        ),
+        ("workspaces/team/policy.yaml", "models:\n  - m\n"),
+        (
+            "workspaces/team/channels.toml",
+            "[channel.web]\nenabled = false\n",
+        ),
         ("config/key", &*format!("{key}\n")),
     ] {
         home.write(file, &format!("\u{feff}{}", text.replace('\n', "\r\n")));
@@ -270,11 +279,18 @@ fn zero_bytes_are_invalid_and_comments_alone_are_valid() {
     )
     .unwrap();
     home.moltbotd(&["--check"]).done();
-    for file in [
+    let of_a_workspace = ["models.yaml", "policy.yaml", "channels.toml"];
+    let of_a_workspace = of_a_workspace.map(|name| format!("workspaces/team/{name}"));
+    for file in &of_a_workspace {
+        home.write(file, "# nothing yet\n");
+    }
+    home.moltbotd(&["--check"]).done();
+    let files = [
         "workspace/channels.toml",
         "models/auth.json",
         "config/gateway.yaml",
-    ] {
+    ];
+    for file in of_a_workspace.iter().map(String::as_str).chain(files) {
         let before = home.read(file);
         home.write(file, "");
         let said = home.moltbotd(&["--check"]).failed(78);
@@ -306,7 +322,7 @@ async fn a_key_that_takes_effect_at_a_start_says_so_in_the_schema_and_at_a_reloa
     );
     home.write(
         "config/gateway.yaml",
-        "server: { listen: \"127.0.0.1:1\", admin: \"127.0.0.1:2\", auth: none, workers: 3 }\nlogs: { keep: 9d }\nmodels:\n  - { name: other, provider: builtin, model: echo }\n",
+        "server: { listen: \"127.0.0.1:1\", admin: \"127.0.0.1:2\", auth: none, workers: 3 }\nlogs: { keep: 9d }\nstore: { url: \"memory:\" }\nmodels:\n  - { name: other, provider: builtin, model: echo }\n",
     );
     home.ctl(&["config", "reload"]).done();
     // Twice: it stays true until the start.

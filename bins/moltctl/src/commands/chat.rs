@@ -7,7 +7,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use moltbot_types::{Dialect, Operation};
+use moltbot_types::{Dialect, Operation, Workspace};
 use moltbot_wire::openai::OPENAI;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -77,9 +77,16 @@ impl Chat {
         let bound = std::fs::read(home.run_file()).map_err(|_| down())?;
         let bound: Value = serde_json::from_slice(&bound).map_err(|_| down())?;
         let listen = bound["listen"].as_str().ok_or_else(down)?.to_owned();
-        let key = match std::env::var("MOLTBOT_KEY") {
-            Ok(key) => Some(key),
-            Err(_) => home.key().ok().flatten(),
+        let key = match (std::env::var("MOLTBOT_KEY"), context.client.workspace()) {
+            (Ok(key), _) => Some(key),
+            // The key of the home is of the workspace `default`.
+            (Err(_), None | Some(Workspace::DEFAULT)) => home.key().ok().flatten(),
+            (Err(_), Some(name)) => {
+                return Err(Failure::failed(format!(
+                    "a key belongs to one workspace: make one with `moltctl key create --workspace {name}` and give it \
+                     in MOLTBOT_KEY, or talk with --workspace default"
+                )));
+            }
         };
         let mut chat = Self {
             listen,
