@@ -58,7 +58,7 @@ fn the_offline_example_loads_as_printed() {
 }
 
 #[test]
-fn the_channel_example_loads_as_printed_and_says_that_it_is_not_in_use_yet() {
+fn the_channel_example_loads_as_printed_and_status_names_the_secret_that_it_lacks() {
     let home = Home::init();
     home.write(
         "workspace/channels.toml",
@@ -66,7 +66,10 @@ fn the_channel_example_loads_as_printed_and_says_that_it_is_not_in_use_yet() {
     );
     let checked = home.moltbotd(&["--check"]);
     assert_eq!(checked.code, 0, "{checked:?}");
-    assert!(checked.err.contains("not in use"), "{checked:?}");
+    let listed = home.ctl(&["channel", "list", "--output", "json"]).json();
+    assert_eq!(listed[0]["state"], "missing_secret", "{listed}");
+    let reason = listed[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("bot_token"), "{reason}");
     home.write("workspace/channels.toml", "[channel.slack\n");
     let broken = home.moltbotd(&["--check"]).failed(78);
     assert!(broken.contains("channels.toml:1"), "{broken}");

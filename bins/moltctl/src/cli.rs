@@ -121,6 +121,15 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl key create --name ops --expires 90d"
     )]
     Key(Key),
+    /// List, switch, try and use the channels where people talk to bots
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl channel simulate web --sender ann --text 'Where is order 42?'"
+    )]
+    Channel(Channel),
+    /// Show what leaves for chat platforms, and what did not arrive
+    #[command(subcommand, after_help = "Example:\n  moltctl outbox list")]
+    Outbox(Outbox),
     /// Take a part away, measure what callers felt, and put it back
     #[command(
         subcommand,
@@ -576,4 +585,86 @@ pub(crate) struct DrillArgs {
     /// Write the report there, as Markdown or, where the name ends in .json, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+}
+
+/// `moltctl channel`.
+#[derive(Subcommand)]
+pub(crate) enum Channel {
+    /// Channels of the workspace and how they are
+    #[command(after_help = "Example:\n  moltctl channel list --output json")]
+    List,
+    /// Switch a channel on in channels.toml
+    #[command(after_help = "Example:\n  moltctl channel enable web")]
+    Enable {
+        /// Its name
+        name: String,
+    },
+    /// Switch a channel off in channels.toml
+    #[command(after_help = "Example:\n  moltctl channel disable slack")]
+    Disable {
+        /// Its name
+        name: String,
+    },
+    /// Log in at the platform
+    #[command(after_help = "Example:\n  moltctl channel test telegram")]
+    Test {
+        /// Its name
+        name: String,
+    },
+    /// Send a text to a room
+    #[command(
+        after_help = "Example:\n  moltctl channel send slack --to C024BE91L --text 'Back at nine'"
+    )]
+    Send {
+        /// The channel's name
+        name: String,
+        /// The room's id
+        #[arg(long, value_name = "ROOM")]
+        to: String,
+        /// The text, as Markdown
+        #[arg(long, value_name = "TEXT")]
+        text: String,
+    },
+    /// Take a message through the whole path and show each step; nothing is sent without --deliver
+    #[command(
+        after_help = "Example:\n  moltctl channel simulate slack --sender U1 --room C1 --text 'hello'"
+    )]
+    Simulate {
+        /// The channel's name
+        name: String,
+        /// The id of its sender
+        #[arg(long, value_name = "ID")]
+        sender: String,
+        /// What is said
+        #[arg(long, value_name = "TEXT")]
+        text: String,
+        /// The room in which it is said
+        #[arg(long, value_name = "ID")]
+        room: Option<String>,
+        /// Send the answer, and let skills write
+        #[arg(long)]
+        deliver: bool,
+    },
+}
+
+/// `moltctl outbox`.
+#[derive(Subcommand)]
+pub(crate) enum Outbox {
+    /// Open sendings, and those closed within a day
+    #[command(after_help = "Example:\n  moltctl outbox list --output json")]
+    List,
+    /// Send one again that is unknown, failed or expired
+    #[command(
+        after_help = "Example:\n  moltctl outbox resend 0192f0c4-7c1e-7b4a-9a54-0a1b2c3d4e5f"
+    )]
+    Resend {
+        /// Its id
+        id: String,
+    },
+    /// Give one up
+    #[command(after_help = "Example:\n  moltctl outbox drop 0192f0c4-7c1e-7b4a-9a54-0a1b2c3d4e5f")]
+    Drop {
+        /// Its id
+        id: String,
+    },
 }

@@ -59,8 +59,9 @@ pub(crate) fn rows<const N: usize>(
 /// A state in its colour.
 pub(crate) fn state(text: &str) -> String {
     let style = match text {
-        "up" | "running" | "applied" | "unchanged" | "ok" | "active" => GOOD,
-        "degraded" | "resting" | "held" | "warn" | "overlap" | "last_good" => WARN,
+        "up" | "running" | "applied" | "unchanged" | "ok" | "active" | "delivered" => GOOD,
+        "degraded" | "resting" | "held" | "warn" | "overlap" | "last_good" | "skipped"
+        | "prepared" | "sending" => WARN,
         _ => BAD,
     };
     format!("{style}{text}{style:#}")

@@ -103,6 +103,9 @@ struct Inner {
     problem: Mutex<Option<String>>,
     /// The channel was up since its last pause.
     was_up: AtomicBool,
+    /// Whose place it takes: it works once that one has ended.
+    before: Mutex<Option<Driver>>,
+    done: CancellationToken,
     /// What an earlier process left is taken up: only then is anything new, or it would have two turns.
     recovered: CancellationToken,
     tasks: TaskTracker,
@@ -134,8 +137,8 @@ struct Item {
 }
 
 impl Driver {
-    /// The channel, not running yet. `before` is the one whose place it takes, already stopped: what its senders
-    /// used of their limits and what it counted stays.
+    /// The channel, not running yet. `before` is the one whose place it takes: what its senders used of their limits
+    /// and what it counted stays.
     pub fn new(parts: Parts, before: Option<&Self>) -> Self {
         let scope = Scope {
             workspace: parts.settings.workspace.clone(),
@@ -154,20 +157,37 @@ impl Driver {
             watchers: Watchers::default(),
             problem: Mutex::new(Some("it is about to log in".to_owned())),
             was_up: AtomicBool::new(false),
+            before: Mutex::new(before.cloned()),
+            done: CancellationToken::new(),
             recovered: CancellationToken::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))
     }
 
-    /// Works until [`Driver::stop`]; first what an earlier process left undone. Turns that run then are finished.
+    /// Works until [`Driver::stop`], first on what an earlier process left undone. Turns that run then are finished.
+    /// It waits for the channel whose place it takes, so that no message has two turns.
     pub async fn run(&self) {
-        self.recover().await;
-        self.listen().await;
+        let before = self.lock_before().take();
+        let takes_over = before.is_some();
+        if let Some(before) = before {
+            before.stop();
+            before.0.done.cancelled().await;
+        }
+        if !self.0.stop.is_cancelled() {
+            self.recover(takes_over).await;
+            self.listen().await;
+        }
         self.0.stop.cancelled().await;
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.0.watchers.clear();
+        self.0.done.cancel();
+    }
+
+    fn lock_before(&self) -> MutexGuard<'_, Option<Self>> {
+        let before = self.0.before.lock();
+        before.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the work: nothing new begins, and [`Driver::run`] returns when what runs is finished.
@@ -241,7 +261,7 @@ impl Driver {
     }
 
     /// Takes up what an earlier process left: answers that were not delivered, messages that had no turn.
-    async fn recover(&self) {
+    async fn recover(&self, takes_over: bool) {
         let mut pause = Duration::from_millis(100);
         loop {
             match self.left_undone().await {
@@ -251,7 +271,7 @@ impl Driver {
                         self.push(&lane, Work::Deliver(Box::new(row)));
                     }
                     for kept in messages {
-                        self.resume(kept);
+                        self.resume(kept, takes_over);
                     }
                     return self.0.recovered.cancel();
                 }
@@ -281,19 +301,22 @@ impl Driver {
         Ok((rows.collect(), messages))
     }
 
-    fn resume(&self, kept: Kept) {
+    fn resume(&self, kept: Kept, is_counted: bool) {
         let Ok(message) = serde_json::from_str::<Message>(&kept.body) else {
             let (workspace, channel) = self.names();
+            let id = kept.id;
             error!(
                 workspace,
-                channel,
-                id = kept.id,
-                "a message that was kept can't be read"
+                channel, id, "a message that was kept can't be read"
             );
             return;
         };
         let id = kept.trace.parse().unwrap_or_else(|_| RequestId::new());
-        self.admit(kept.seq, message, kept.at, id);
+        let limit = match is_counted {
+            true => Verdict::Within,
+            false => self.limit(&message, kept.at),
+        };
+        self.admit(kept.seq, message, kept.at, id, limit);
     }
 
     /// Keeps messages, and gives each its turn.
@@ -322,7 +345,10 @@ impl Driver {
                     self.0.past.received.fetch_add(1, Ordering::Relaxed);
                     match gate::refuses(&settings, &message) {
                         Some(_) => self.count(Way::In, Outcome::Ignored),
-                        None => self.admit(*seq, message, at, id),
+                        None => {
+                            let limit = self.limit(&message, at);
+                            self.admit(*seq, message, at, id, limit);
+                        }
                     }
                 }
                 Arrived::Known => self.count(Way::In, Outcome::Duplicate),
@@ -331,12 +357,16 @@ impl Driver {
         Ok(arrived)
     }
 
-    /// Counts a message against its sender's limit and gives it its turn.
-    fn admit(&self, seq: i64, message: Message, at: Timestamp, id: RequestId) {
-        let settings = self.0.settings.load();
-        let now = at.as_millisecond();
+    /// Counts a message against its sender's limit.
+    fn limit(&self, message: &Message, at: Timestamp) -> Verdict {
+        let rate = self.0.settings.load().rate_limit;
         let limiter = &self.0.past.limiter;
-        let limit = limiter.hit(&message.sender, now, settings.rate_limit);
+        limiter.hit(&message.sender, at.as_millisecond(), rate)
+    }
+
+    /// Gives a message its turn.
+    fn admit(&self, seq: i64, message: Message, at: Timestamp, id: RequestId, limit: Verdict) {
+        let settings = self.0.settings.load();
         let mut lane = conversation::key(&settings, &message);
         if limit != Verdict::Within {
             // Who is above the limit hears so at once, not behind the answers that he waits for.

@@ -1,5 +1,6 @@
 //! Changes of `gateway.yaml` in place: comments, order and quoting of everything else stay.
 
+mod channels;
 mod secrets;
 
 use std::fs;

@@ -170,7 +170,6 @@ pub(crate) fn load_texts(
     }
     .all();
     config.workspaces = read.workspaces;
-    notices.extend(idle_channels(&config));
     if !problems.0.is_empty() {
         // all that can be told is told at once
         problems.0.extend(read.problems.0);
@@ -188,21 +187,6 @@ pub(crate) fn load_texts(
         form: in_force,
         tree,
         file,
-    })
-}
-
-/// Gives notice where channels are switched on: nothing runs them yet.
-fn idle_channels(config: &Config) -> impl Iterator<Item = String> {
-    config.workspaces.iter().filter_map(|workspace| {
-        let channels = workspace.channels.iter().flatten();
-        let enabled: Vec<_> = channels
-            .filter(|channel| channel.enabled)
-            .map(|channel| &*channel.name)
-            .collect();
-        let (name, enabled) = (&workspace.name, enabled.join(", "));
-        (!enabled.is_empty()).then(|| {
-            format!("channels are not in use yet in this version: {name} enables {enabled}")
-        })
     })
 }
 

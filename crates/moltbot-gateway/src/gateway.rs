@@ -6,15 +6,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use moltbot_config::{Home, Loaded, Overrides, Problems, Watch};
 use moltbot_telemetry::{LogSettings, Telemetry, TelemetrySettings};
-use moltbot_types::{Call, CallError, Door, Next, Reply};
+use moltbot_types::Door;
 use serde_json::json;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::admin::{Admin, AdminDoor};
+use crate::channels::Channels;
+use crate::entrance::Entrance;
 use crate::http::Front;
 use crate::live::{self, Live};
 use crate::lock::HomeLock;
@@ -123,6 +124,7 @@ pub struct Gateway {
     home: Home,
     live: Arc<Live>,
     rt: Arc<Runtime>,
+    channels: Arc<Channels>,
     listen: SocketAddr,
     admin: SocketAddr,
     telemetry: Telemetry,
@@ -215,13 +217,23 @@ impl Gateway {
         });
 
         let token = crate::admin::write_token(&home)?;
-        let service = Admin::online(home.clone(), Arc::clone(&live), Arc::clone(&rt), begun);
-        let front = Front::new(Arc::clone(&live), Arc::clone(&rt));
+        let entrance = Entrance::new(Arc::clone(&live), Arc::clone(&rt));
+        let channels = Channels::new(Arc::clone(&rt), Arc::clone(&live), Arc::new(entrance));
+        let channels = Arc::new(channels);
+        let service = Admin::online(
+            home.clone(),
+            Arc::clone(&live),
+            Arc::clone(&rt),
+            Arc::clone(&channels),
+            begun,
+        );
+        let front = Front::new(Arc::clone(&live), Arc::clone(&rt), Arc::clone(&channels));
         let gateway = Self {
             listen,
             admin,
             live,
             rt,
+            channels,
             home,
             telemetry,
             _lock: lock,
@@ -252,6 +264,7 @@ impl Gateway {
         let (live, rt) = (Arc::clone(&gateway.live), Arc::clone(&gateway.rt));
         let look = move || crate::tls::keep(Arc::clone(&live), Arc::clone(&rt));
         gateway.rt.background.keep("certificate", look);
+        gateway.run_channels();
         gateway.write_bound()?;
         info!(listen = %listen, admin = %admin, version = env!("CARGO_PKG_VERSION"), "the gateway is up");
         Ok(gateway)
@@ -334,6 +347,15 @@ impl Gateway {
         });
     }
 
+    /// Runs the channels of each configuration in force.
+    fn run_channels(&self) {
+        let channels = Arc::clone(&self.channels);
+        self.rt.background.keep("channels", move || {
+            let channels = Arc::clone(&channels);
+            async move { channels.keep().await }
+        });
+    }
+
     /// Tells other programs of this machine where the gateway is.
     fn write_bound(&self) -> Result<(), StartError> {
         let bound = json!({
@@ -356,7 +378,7 @@ impl Gateway {
 
     /// The way in for calls that do not come over HTTP.
     pub fn door(&self) -> Arc<dyn Door> {
-        Arc::new(Entrance(Arc::clone(&self.live)))
+        Arc::new(Entrance::new(Arc::clone(&self.live), Arc::clone(&self.rt)))
     }
 
     /// Reads the files anew. What came of it stands in the log, the metric and `status`.
@@ -367,6 +389,8 @@ impl Gateway {
     /// Leaves in good order: takes nothing new, lets bodies end, ends every task, writes the last lines.
     pub async fn drain(self) {
         info!("draining");
+        // What is being answered is answered; what waits is on disk, for the next start.
+        self.channels.stop();
         let cut = self.rt.drain.run().await;
         if cut > 0 {
             warn!(cut, "calls were cut at the end of the drain");
@@ -386,19 +410,6 @@ impl fmt::Debug for Gateway {
             .field("listen", &self.listen)
             .field("admin", &self.admin)
             .finish_non_exhaustive()
-    }
-}
-
-/// The door for those within the process.
-struct Entrance(Arc<Live>);
-
-impl Door for Entrance {
-    fn enter(&self, call: Call) -> BoxFuture<'static, Result<Reply, CallError>> {
-        let snapshot = self.0.snapshot();
-        Box::pin(async move {
-            let workspace = snapshot.workspace(&call.caller.workspace)?;
-            workspace.path().call(call).await
-        })
     }
 }
 

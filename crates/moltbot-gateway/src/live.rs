@@ -9,6 +9,7 @@ use moltbot_config::{Config, Home, Loaded, Overrides, Problems, load};
 use moltbot_telemetry::{Level, LevelHandle, Reload};
 use moltbot_types::admin::ConfigStatus;
 use moltbot_types::{ModelName, Policy, Workspace};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::gateway::StartError;
@@ -26,6 +27,8 @@ pub(crate) struct Live {
     level: LevelHandle,
     now: ArcSwap<Snapshot>,
     status: Mutex<ConfigStatus>,
+    /// The generation in force, for those who act on each.
+    changes: watch::Sender<u64>,
     /// The keys that only a start puts in force, as they are in force.
     started: [(&'static str, String); 5],
     /// One reload at a time; holds what the files said last.
@@ -83,6 +86,7 @@ impl Live {
             level,
             now: ArcSwap::from_pointee(snapshot),
             status: Mutex::new(status),
+            changes: watch::Sender::new(1),
             started,
             fingerprint: tokio::sync::Mutex::new(fingerprint),
         })
@@ -91,6 +95,11 @@ impl Live {
     /// The snapshot in force. A call takes one and keeps it.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.now.load_full()
+    }
+
+    /// Hears of each configuration that comes into force.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// What stands above the files.
@@ -220,7 +229,9 @@ impl Live {
                 crate::names::look_up(&snapshot, &self.rt);
                 self.rt.keys.set_home(snapshot.home_key());
                 self.rt.certificate.show(snapshot.certificate());
+                let generation = snapshot.generation;
                 self.now.store(Arc::new(snapshot));
+                self.changes.send_replace(generation);
                 Reload::Applied
             }
             None if next.parts.is_empty() => Reload::Unchanged,

@@ -119,6 +119,20 @@ impl Snapshot {
         Ok(Arc::new(path))
     }
 
+    /// The filters that are configured.
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
+    /// The channels of all workspaces, in the order of their files.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = (Workspace, &config::Channel)> {
+        self.config.workspaces.iter().flat_map(|workspace| {
+            let name = Workspace::from(workspace.name.as_str());
+            let channels = workspace.channels.iter().flatten();
+            channels.map(move |channel| (name.clone(), channel))
+        })
+    }
+
     /// Who is calling.
     pub(crate) fn authenticate(
         &self,

@@ -19,7 +19,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(3600);
 /// # Errors
 /// As [`Store::open`]; each says what to do.
 pub(crate) async fn open(config: &Config) -> Result<Store, StoreError> {
-    Store::open(&Place::parse(&config.store.url)?).await
+    let place = Place::parse(&config.store.url)?;
+    // Checking a large file takes its time. Besides, the compiler can't see that the database's future is `Send`.
+    let runtime = tokio::runtime::Handle::current();
+    let opening = tokio::task::spawn_blocking(move || runtime.block_on(Store::open(&place)));
+    match opening.await {
+        Ok(opened) => opened,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
 }
 
 /// Forgets old rows of the ledger, until `stop`.

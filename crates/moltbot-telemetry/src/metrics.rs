@@ -218,6 +218,16 @@ impl Metrics {
         counter(&self.recorder, names::LIMITED, &labels).increment(1);
     }
 
+    /// So many messages of a channel went that way with that outcome; 0 makes the series exist.
+    pub fn channel_messages(&self, channel: &str, direction: &str, outcome: &str, count: u64) {
+        let labels = [
+            ("channel", channel),
+            ("direction", direction),
+            ("outcome", outcome),
+        ];
+        counter(&self.recorder, names::CHANNEL_MESSAGES, &labels).increment(count);
+    }
+
     /// A panic was caught. Where the process's own panics are heard, it was counted already.
     pub fn panicked(&self) {
         if !self.hears_panics.load(Ordering::Relaxed) {

@@ -21,6 +21,7 @@ pub(crate) const CREDENTIAL_UP: &str = "moltbot_credential_up";
 pub(crate) const ARCHIVE_FAILURES: &str = "moltbot_archive_failures_total";
 pub(crate) const LIMITED: &str = "moltbot_limited_total";
 pub(crate) const FILTERED: &str = "moltbot_filter_hits_total";
+pub(crate) const CHANNEL_MESSAGES: &str = "moltbot_channel_messages_total";
 pub(crate) const PANICS: &str = "moltbot_panics_total";
 
 /// Statuses whose counters are kept; others are looked up by their labels.
@@ -48,7 +49,7 @@ enum Form {
     Histogram,
 }
 
-const ABOUT: [(&str, Form, &str); 15] = [
+const ABOUT: [(&str, Form, &str); 16] = [
     (
         REQUESTS,
         Form::Counter,
@@ -97,6 +98,11 @@ const ABOUT: [(&str, Form, &str); 15] = [
         FILTERED,
         Form::Counter,
         "What filters found in calls (inbound) and answers (outbound), and what was done about it.",
+    ),
+    (
+        CHANNEL_MESSAGES,
+        Form::Counter,
+        "Messages of channels by their way and what became of them.",
     ),
     (PANICS, Form::Counter, "Panics that were caught."),
     (

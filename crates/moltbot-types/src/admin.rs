@@ -218,6 +218,51 @@ pub struct ChannelStatus {
     pub failed: u64,
     /// Messages waiting.
     pub queued: u64,
+    /// What embeds a web chat in another page.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub snippet: Option<String>,
+}
+
+/// What is asked of a channel: `POST /admin/v1/channels/NAME/simulate` and `…/send`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChannelOrder {
+    /// Who says it, for a trial.
+    pub sender: String,
+    /// Where it is said, or where it is sent.
+    pub room: Option<String>,
+    /// The text.
+    pub text: String,
+    /// A trial's answer is sent, and skills write.
+    pub deliver: bool,
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Done {
+    /// Whether it went well.
+    pub ok: bool,
+    /// What happened.
+    pub detail: String,
+}
+
+/// One sending; `GET /admin/v1/outbox`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutboxRow {
+    /// Its id.
+    pub id: String,
+    /// The channel that it leaves by.
+    pub channel: String,
+    /// Where it goes.
+    pub to: String,
+    /// `prepared`, `sending`, `delivered`, `failed`, `unknown`, `expired` or `dropped`.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Seconds since it was prepared.
+    pub age_s: u64,
+    /// What went wrong last.
+    pub error: Option<String>,
 }
 
 /// What calls used; `GET /admin/v1/usage`. What rows are not told apart by is `null`.

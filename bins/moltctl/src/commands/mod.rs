@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod channel;
 mod chat;
 mod config;
 mod doctor;
@@ -12,6 +13,7 @@ mod logs;
 mod model;
 mod monitor;
 mod pull;
+mod outbox;
 mod shell;
 mod status;
 mod test;
@@ -63,6 +65,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Top(top) => top::run(&context, &top).await,
         Command::Drill(drill) => drill::run(&context, drill).await,
         Command::Chat { model, text } => chat::run(&context, model, text.join(" ")).await,
+        Command::Channel(command) => channel::run(&context, command).await,
+        Command::Outbox(command) => outbox::run(&context, command).await,
         Command::Config(command) => config::run(&context, command).await,
         Command::Key(command) => key::run(&context, command).await,
         Command::Audit { command } => audit::run(&context, command).await,

@@ -6,4 +6,5 @@ pub mod feishu;
 pub mod slack;
 mod socket;
 pub mod telegram;
+pub mod web;
 pub mod webhook;

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::channel::{Account, Ack, Channel, ChannelError, Received, Refused};
 use crate::client::{client, unanswered};
 use crate::message::{Content, Message};
+use crate::render::{Platform, render};
 use crate::send::{Capabilities, Chunk, Format, Outgoing, SendError, Sent};
 
 mod signature;
@@ -102,16 +103,8 @@ impl Channel for Webhook {
     }
 
     /// One text of any length, for the receiver shows it in its own way.
-    fn render(&self, answer: &str, _: Format) -> Vec<Chunk> {
-        let text = answer.trim();
-        if text.is_empty() {
-            return Vec::new();
-        }
-        vec![Chunk {
-            text: text.to_owned(),
-            plain: text.to_owned(),
-            marked: false,
-        }]
+    fn render(&self, answer: &str, format: Format) -> Vec<Chunk> {
+        render(answer, Platform::Text, format)
     }
 
     fn takes_posts(&self) -> bool {

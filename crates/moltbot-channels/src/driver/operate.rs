@@ -35,13 +35,13 @@ pub struct Simulation {
 impl Driver {
     /// Takes a message through its turn without keeping anything of it. It reads limits and contexts and calls the
     /// model; only with `deliver` do skills write, and the answer is sent.
-    pub async fn simulate(&self, message: &Message, deliver: bool) -> Simulation {
+    pub async fn simulate(&self, message: Message, deliver: bool) -> Simulation {
         let desk = self.desk();
         let (id, now) = (RequestId::new(), Timestamp::now());
         let limiter = &self.0.past.limiter;
         let rate = desk.settings.rate_limit;
         let said = Said {
-            message,
+            message: &message,
             id,
             arrived: now,
             limit: limiter.peek(&message.sender, now.as_millisecond(), rate),

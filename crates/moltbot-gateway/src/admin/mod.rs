@@ -6,6 +6,7 @@
 
 mod audit;
 mod auth;
+mod channels;
 mod config;
 mod doctor;
 mod drill;
@@ -13,6 +14,7 @@ mod experiments;
 mod keys;
 mod listener;
 mod models;
+mod outbox;
 mod probe;
 mod seen;
 mod status;
@@ -37,6 +39,7 @@ pub(crate) use audit::Actor;
 pub(crate) use listener::{AdminDoor, write_private, write_token};
 
 use crate::audit::Audit;
+use crate::channels::Channels;
 use crate::live::Live;
 use crate::runtime::Runtime;
 
@@ -56,6 +59,7 @@ pub struct Admin {
 pub(crate) struct Daemon {
     pub(crate) live: Arc<Live>,
     pub(crate) rt: Arc<Runtime>,
+    pub(crate) channels: Arc<Channels>,
     pub(crate) begun: Instant,
     /// One drill at a time.
     drill: Arc<Mutex<()>>,
@@ -129,13 +133,20 @@ impl Admin {
     }
 
     /// The service within a running daemon.
-    pub(crate) fn online(home: Home, live: Arc<Live>, rt: Arc<Runtime>, begun: Instant) -> Self {
+    pub(crate) fn online(
+        home: Home,
+        live: Arc<Live>,
+        rt: Arc<Runtime>,
+        channels: Arc<Channels>,
+        begun: Instant,
+    ) -> Self {
         Self {
             audit: rt.audit.clone(),
             home,
             daemon: Some(Daemon {
                 live,
                 rt,
+                channels,
                 begun,
                 drill: Arc::default(),
             }),
@@ -244,6 +255,14 @@ impl Admin {
             ("DELETE", ["workspaces", name]) => self.workspace_delete(&decode(name)).await,
             ("POST", ["workspaces", name, "use"]) => self.workspace_use(&decode(name)),
             ("POST", ["drill"]) => self.drill(&scope, body(request)?).await,
+            ("GET", ["channels"]) => self.channels(&scope),
+            ("POST", ["channels", name, what]) => {
+                let order = body(request)?;
+                self.channel(&scope, &decode(name), what, order).await
+            }
+            ("GET", ["outbox"]) => self.outbox(&scope).await,
+            ("POST", ["outbox", id, "resend"]) => self.outbox_resend(&scope, &decode(id)).await,
+            ("POST", ["outbox", id, "drop"]) => self.outbox_drop(&scope, &decode(id)).await,
             ("GET", ["log-level"]) => self.log_level(),
             ("PUT", ["log-level"]) => self.set_log_level(body(request)?),
             (method, _) => Err(Refusal::missing(format!(

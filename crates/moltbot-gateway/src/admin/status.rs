@@ -41,7 +41,7 @@ impl Admin {
             uptime_s: daemon.begun.elapsed().as_secs(),
             config: daemon.live.status(),
             models: crate::status::models(&snapshot),
-            channels: Vec::new(),
+            channels: daemon.channels.statuses(None),
             safe_mode: false,
         };
         if let Some(only) = only {

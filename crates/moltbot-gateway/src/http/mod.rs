@@ -23,7 +23,9 @@ use moltbot_wire::openai::OPENAI;
 use tokio::time::Instant;
 
 pub(crate) use body::ReplyBody;
+pub(crate) use read::whole as whole_body;
 
+use crate::channels::Channels;
 use crate::live::Live;
 use crate::record::Recording;
 use crate::runtime::Runtime;
@@ -52,11 +54,12 @@ enum Answered {
 pub(crate) struct Front {
     live: Arc<Live>,
     rt: Arc<Runtime>,
+    channels: Arc<Channels>,
 }
 
 impl Front {
-    pub(crate) fn new(live: Arc<Live>, rt: Arc<Runtime>) -> Self {
-        Self { live, rt }
+    pub(crate) fn new(live: Arc<Live>, rt: Arc<Runtime>, channels: Arc<Channels>) -> Self {
+        Self { live, rt, channels }
     }
 
     /// Answers one request; a failure becomes an answer in the caller's dialect.
@@ -65,6 +68,11 @@ impl Front {
         mut request: Request<Incoming>,
         peer: Peer,
     ) -> Response<ReplyBody> {
+        // What platforms post is verified by its channel: no key counts there, and the call is that of its turn.
+        if let Some(rest) = request.uri().path().strip_prefix("/channels/") {
+            let rest = rest.to_owned();
+            return self.channels.answer_post(request, &rest).await;
+        }
         let begun = Instant::now();
         let id = RequestId::new();
         headers::tell_host(&mut request);

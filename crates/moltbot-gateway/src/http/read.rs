@@ -22,7 +22,7 @@ const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// `TooLarge` beyond `limit` bytes, packed or unpacked, before more is kept; `Unsupported` for a coding that
 /// is not taken; `RequestTimeout`; `Cancelled` where the caller broke off.
-pub(super) async fn whole<B>(body: B, headers: &HeaderMap, limit: u64) -> Result<Bytes, CallError>
+pub(crate) async fn whole<B>(body: B, headers: &HeaderMap, limit: u64) -> Result<Bytes, CallError>
 where
     B: Body<Data = Bytes>,
     B::Error: std::error::Error + Send + Sync + 'static,

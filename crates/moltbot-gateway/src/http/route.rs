@@ -65,7 +65,6 @@ const LATER: [&str; 11] = [
     "/v1beta",
     "/mcp",
     "/chat",
-    "/channels",
     "/console",
 ];
 

@@ -80,7 +80,7 @@ async fn a_trial_tells_its_steps_and_keeps_nothing() {
     let rig = Rig::start(Plan::default());
     let trial = rig
         .driver
-        .simulate(&said("u1", "t", "hello|||there"), false)
+        .simulate(said("u1", "t", "hello|||there"), false)
         .await;
     let steps: Vec<_> = trial
         .steps
@@ -104,7 +104,7 @@ async fn a_trial_tells_its_steps_and_keeps_nothing() {
     assert_eq!(trial.answer.as_deref(), Some("hello|||there"));
     assert_eq!(trial.chunks, ["hello", "there"]);
     assert!(rig.platform.texts().is_empty());
-    let trial = rig.driver.simulate(&said("u1", "t", "again"), true).await;
+    let trial = rig.driver.simulate(said("u1", "t", "again"), true).await;
     assert_eq!(trial.steps.last().unwrap().outcome, "ok");
     assert_eq!(rig.platform.texts(), ["again"]);
     assert!(
@@ -114,7 +114,7 @@ async fn a_trial_tells_its_steps_and_keeps_nothing() {
     let failed = rig
         .driver
         .simulate(
-            &Message {
+            Message {
                 from_bot: true,
                 ..said("u1", "t", "x")
             },
