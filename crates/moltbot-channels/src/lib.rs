@@ -21,6 +21,7 @@ pub mod send;
 pub mod settings;
 mod trace;
 mod turn;
+pub mod web;
 
 pub use channel::{Account, Ack, Channel, ChannelError, Host, NotKept, Received, Refused};
 pub use command::Command;

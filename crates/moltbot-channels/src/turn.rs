@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::trace::Trace;
 
 /// Exchanges that are kept of a conversation at least, so that a wider window finds some.
-const KEPT: usize = 50;
+pub(crate) const KEPT: usize = 50;
 
 /// What a turn stands on.
 #[derive(Clone)]

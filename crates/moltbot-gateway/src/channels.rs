@@ -3,15 +3,17 @@
 mod adapter;
 mod house;
 mod post;
+mod web;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use moltbot_channels::web::snippet;
 use moltbot_channels::{
     Channel as Platform, ChannelError, Driver, House, Outcome, Parts, Status, Stores, Way, tidy,
 };
-use moltbot_config::config::Channel;
+use moltbot_config::config::{Channel, ChannelKind};
 use moltbot_types::admin::ChannelStatus;
 use moltbot_types::{Door, Workspace};
 use tracing::{info, warn};
@@ -248,7 +250,12 @@ impl Channels {
         channels
             .map(|(workspace, channel)| {
                 let post = at_work.get(&(workspace.clone(), channel.name.clone()));
-                status(&workspace, channel, post)
+                let mut status = status(&workspace, channel, post);
+                if channel.kind == ChannelKind::Web {
+                    let address = format!("http://{}", snapshot.config.server.listen);
+                    status.snippet = Some(snippet(&address, workspace.as_str()));
+                }
+                status
             })
             .collect()
     }

@@ -131,7 +131,7 @@ async fn what_a_later_version_answers_is_404_and_says_so() {
         assert_eq!(header(&answer, "content-type"), "application/json");
         says_so(answer.json().await.unwrap());
     }
-    for path in ["/chat/default", "/console", "/console/app.js"] {
+    for path in ["/console", "/console/app.js"] {
         let answer = client().get(daemon.url(path)).send().await.unwrap();
         assert_eq!(answer.status(), 404, "{path}");
         says_so(answer.json().await.unwrap());

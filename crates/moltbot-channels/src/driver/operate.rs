@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use moltbot_store::outbox::{Row, State};
+use moltbot_store::sessions::Exchange;
 use moltbot_types::RequestId;
 use serde::{Deserialize, Serialize};
 
 use super::{Driver, Stores, Work, prepared, row};
-use crate::conversation::LIFE;
+use crate::conversation::{self, LIFE};
 use crate::deliver::Letter;
 use crate::grow::Unseen;
 use crate::message::Message;
@@ -155,6 +156,18 @@ impl Driver {
             tokio::time::sleep(step).await;
             waited += step;
         }
+    }
+
+    /// What a person and the bot said to each other lately, without a room; nothing where it can't be read.
+    pub async fn history(&self, sender: &str) -> Vec<Exchange> {
+        let message = Message {
+            sender: sender.to_owned(),
+            ..Message::default()
+        };
+        let key = conversation::key(&self.settings(), &message);
+        let sessions = &self.0.stores.sessions;
+        let session = sessions.load(&key, turn::KEPT, turn::alive_since()).await;
+        session.map_or_else(|_| Vec::new(), |session| session.exchanges)
     }
 
     /// Takes up a row that was opened again.

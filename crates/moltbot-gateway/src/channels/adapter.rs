@@ -102,16 +102,15 @@ pub(super) fn build(channel: &config::Channel) -> Result<Arc<dyn Channel>, Chann
             };
             Ok(Arc::new(telegram::Telegram::new(settings)?))
         }
-        ChannelKind::Feishu if channel.mode == ChannelMode::Socket => {
-            let why = "mode = \"socket\" is not supported by this version: leave it out, and let events be posted";
-            Err(ChannelError(why.to_owned()))
-        }
         ChannelKind::Feishu => {
             let settings = feishu::FeishuSettings {
                 base_url: at(feishu::BASE_URL),
                 app_id: channel.app_id.clone().unwrap_or_default(),
                 app_secret: secret("app_secret")?,
-                encrypt_key: secret("encrypt_key")?,
+                encrypt_key: match channel.mode {
+                    ChannelMode::Socket => None,
+                    ChannelMode::Events => Some(secret("encrypt_key")?),
+                },
                 verification_token: None,
             };
             Ok(Arc::new(feishu::Feishu::new(settings)?))

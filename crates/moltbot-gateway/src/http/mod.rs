@@ -73,6 +73,10 @@ impl Front {
             let rest = rest.to_owned();
             return self.channels.answer_post(request, &rest).await;
         }
+        if let Some(rest) = request.uri().path().strip_prefix("/chat/") {
+            let rest = rest.to_owned();
+            return self.channels.answer_chat(request, &rest).await;
+        }
         let begun = Instant::now();
         let id = RequestId::new();
         headers::tell_host(&mut request);

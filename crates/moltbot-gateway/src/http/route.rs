@@ -55,7 +55,7 @@ static ROUTES: LazyLock<Router<(Method, Route)>> = LazyLock::new(|| {
 });
 
 /// Paths, with all below them, that a later version answers.
-const LATER: [&str; 11] = [
+const LATER: [&str; 9] = [
     "/v1/responses",
     "/v1/messages",
     "/v1/rerank",
@@ -64,7 +64,6 @@ const LATER: [&str; 11] = [
     "/v1/audio",
     "/v1beta",
     "/mcp",
-    "/chat",
     "/console",
 ];
 
