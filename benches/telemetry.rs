@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::HeaderMap;
-use moltbot_auth::{Authenticate, CallerKey, Keys, Open};
+use moltbot_auth::{Authenticate, CallerKey, Keys, Open, Pepper};
 use moltbot_telemetry::{Declared, LogSettings, Telemetry, TelemetrySettings};
 use moltbot_types::record::Level;
 use moltbot_types::{
@@ -111,7 +111,8 @@ fn record(c: &mut Criterion) {
 
 fn authenticate(c: &mut Criterion) {
     let key = CallerKey::generate().expect("random bytes");
-    let keys = Keys::single(&key).expect("random bytes");
+    let keys = Keys::new(Pepper::random().expect("random bytes"));
+    keys.set_home(Some(&key));
     let mut headers = HeaderMap::new();
     let value = format!("Bearer {}", key.expose());
     headers.insert("authorization", value.parse().expect("a header"));
