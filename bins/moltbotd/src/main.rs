@@ -34,8 +34,9 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    // A guard of a model server is this program too; it goes no further.
+    // A guard of a model server and a worker that runs a skill are this program too; they go no further.
     moltbot_gateway::instance_guard();
+    moltbot_gateway::skill_worker();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,

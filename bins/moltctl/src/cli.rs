@@ -130,6 +130,12 @@ pub(crate) enum Command {
     /// Show what leaves for chat platforms, and what did not arrive
     #[command(subcommand, after_help = "Example:\n  moltctl outbox list")]
     Outbox(Outbox),
+    /// Make, list, try, approve and install skills
+    #[command(
+        subcommand,
+        after_help = "Example:\n  moltctl skill run order-status --text \"/order 7\""
+    )]
+    Skill(Skill),
     /// Take a part away, measure what callers felt, and put it back
     #[command(
         subcommand,
@@ -167,6 +173,75 @@ pub(crate) enum Command {
     /// Print the manual page
     #[command(after_help = "Example:\n  moltctl man > /usr/local/share/man/man1/moltctl.1")]
     Man,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Skill {
+    /// Make a folder with a skill to begin with
+    #[command(after_help = "Example:\n  moltctl skill new greeter")]
+    New {
+        /// Its name
+        name: String,
+    },
+    /// Show skills, how they are, and what went wrong last
+    #[command(after_help = "Example:\n  moltctl skill list --output json")]
+    List,
+    /// Name every problem of a skill, or of all
+    #[command(after_help = "Example:\n  moltctl skill validate greeter")]
+    Validate {
+        /// The skill [default: all]
+        name: Option<String>,
+    },
+    /// Show which skills a text would wake, in their order, and why
+    #[command(after_help = "Example:\n  moltctl skill match \"where is order 7\"")]
+    Match {
+        /// The text
+        text: String,
+        /// The channel in which it is said
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
+    },
+    /// Run a skill with a text; what was not granted it does without
+    #[command(
+        after_help = "Examples:\n  moltctl skill run greeter --text \"/greeter Ann\"\n  moltctl skill run units --args '{\"value\": 3}'"
+    )]
+    Run {
+        /// The skill
+        name: String,
+        /// What is said
+        #[arg(long, default_value = "")]
+        text: String,
+        /// Call it as a tool, with these arguments: a JSON object
+        #[arg(long, value_name = "JSON")]
+        args: Option<String>,
+        /// Who says it
+        #[arg(long, value_name = "ID")]
+        sender: Option<String>,
+        /// The channel in which it is said
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
+    },
+    /// Copy a skill's folder into the home
+    #[command(after_help = "Example:\n  moltctl skill install ./examples/skills/units")]
+    Install {
+        /// The folder
+        path: PathBuf,
+        /// Replace a skill that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Approve what a skill asks for, as it is now, and switch it on
+    #[command(after_help = "Example:\n  moltctl skill enable order-status")]
+    Enable {
+        /// The skill
+        name: String,
+    },
+    /// Switch a skill off
+    #[command(after_help = "Example:\n  moltctl skill disable order-status")]
+    Disable {
+        /// The skill
+        name: String,
+    },
 }
 
 #[derive(Subcommand)]

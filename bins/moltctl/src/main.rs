@@ -14,6 +14,8 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // A worker that runs a skill is this program too; it goes no further.
+    moltbot_gateway::skill_worker();
     // clap exits with 2 on wrong use and with 0 after help.
     let cli = cli::Cli::parse();
     let runtime = tokio::runtime::Builder::new_current_thread()

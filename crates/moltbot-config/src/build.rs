@@ -67,6 +67,7 @@ pub(crate) fn build(form: Form, auth: Vec<Auth>, tree: &Node, problems: &mut Pro
         models,
         region: form.region,
         logs: form.logs,
+        skills: form.skills,
         store: Store {
             url: form.store.url.unwrap_or_default(),
         },

@@ -38,11 +38,7 @@ const LATER: &[(&str, Later)] = &[
     ("cache", Later::All),
     ("store.url", Later::Beginning("postgres")),
     ("shared", Later::All),
-    ("skills", Later::All),
 ];
-
-/// The same for `policy.yaml`.
-const POLICY_LATER: &[(&str, Later)] = &[("skills", Later::All)];
 
 /// The same for `channels.toml`.
 const CHANNELS_LATER: &[(&str, Later)] = &[(
@@ -63,7 +59,7 @@ fn later_of(file: File) -> &'static [(&'static str, Later)] {
     match file {
         // what a model may hold is the same in both
         File::Gateway | File::Models => LATER,
-        File::Policy => POLICY_LATER,
+        File::Policy => &[],
         File::Channels => CHANNELS_LATER,
     }
 }

@@ -44,6 +44,8 @@ pub struct Config {
     pub filters: Filters,
     /// Where closed days of the log go, if anywhere.
     pub archive: Option<Archive>,
+    /// Skills of all workspaces.
+    pub skills: Skills,
 }
 
 impl Config {
@@ -578,6 +580,36 @@ pub struct FallbackOn {
 pub struct Store {
     /// `sqlite:` and an absolute path, or `memory:`.
     pub url: String,
+}
+
+/// Skills of all workspaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Skills {
+    /// Whether scripts run only where the kernel can close their workers in.
+    pub require_sandbox: bool,
+    /// What makes an approved skill wait for `moltctl skill enable` again.
+    pub approve: Approve,
+}
+
+impl Default for Skills {
+    fn default() -> Self {
+        Self {
+            require_sandbox: true,
+            approve: Approve::default(),
+        }
+    }
+}
+
+/// What makes an approved skill wait again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Approve {
+    /// Any change of its files.
+    #[default]
+    Changes,
+    /// A change of what it asks for.
+    Permissions,
 }
 
 /// What is logged, and how long it is kept.

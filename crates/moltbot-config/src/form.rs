@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{
     Breaker, Failover, FallbackOn, Filters, Instance, Logs, ModelKind, Price, Retry, Role, Routing,
-    Server, Timeouts,
+    Server, Skills, Timeouts,
 };
 use crate::preset;
 use crate::unit::{self, PositiveTime};
@@ -36,6 +36,8 @@ pub(crate) struct Form {
     pub(crate) store: StoreForm,
     /// What must not pass.
     pub(crate) filters: Filters,
+    /// Skills of all workspaces.
+    pub(crate) skills: Skills,
 }
 
 /// Where things are remembered.

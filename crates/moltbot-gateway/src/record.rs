@@ -147,6 +147,7 @@ impl Recording {
                 known: facts.known,
                 experiment: facts.trail.experiment(),
                 tried,
+                skill: facts.trail.skill(),
                 status: facts.status.unwrap_or(LEFT),
                 latency: facts.begun.elapsed(),
                 first_token: facts.first_token,

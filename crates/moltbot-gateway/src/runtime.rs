@@ -26,6 +26,7 @@ use crate::gateway::StartError;
 use crate::limits::Counted;
 use crate::server::{Drain, DrainSettings, Limits};
 use crate::servers::Servers;
+use crate::skills::Shelf;
 use crate::tls::Certificate;
 
 /// The last request to a token server may take this long.
@@ -68,6 +69,8 @@ pub(crate) struct Runtime {
     pub(crate) refused_admin: AtomicU64,
     /// What must be remembered.
     pub(crate) store: Store,
+    /// What bots can do beyond talking.
+    pub(crate) skills: Arc<Shelf>,
     /// Every task of the gateway; the drain waits for them.
     pub(crate) tasks: TaskTracker,
     /// Background tasks end.
@@ -88,6 +91,7 @@ impl Runtime {
         tests: Tests,
     ) -> Result<Self, StartError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let skills = Shelf::new(home, config, &store, Arc::clone(&calls), tasks.clone())?;
         let client = Client::new(ClientSettings::default()).map_err(StartError::other)?;
         Ok(Self {
             client,
@@ -105,6 +109,7 @@ impl Runtime {
             calls,
             store,
             tests: Arc::new(tests),
+            skills: Arc::new(skills),
             keys: Arc::new(keys),
             background: Background::new(tasks.clone(), stop.clone()),
             tasks,
@@ -131,6 +136,7 @@ impl Runtime {
     pub(crate) fn configure(&self, config: &Config) {
         self.health.configure(breaker(config));
         self.budgets.configure(budgets(config));
+        self.skills.configure(config);
         self.entrance.resize(config.server.limits.concurrency);
         if let Some(doors) = self.doors.get() {
             doors.configure(config);

@@ -16,6 +16,7 @@ use crate::filter::filter;
 use crate::limits;
 use crate::policy::policy;
 use crate::runtime::Runtime;
+use crate::skills::skills;
 use crate::workspace::{self, Parts};
 
 /// The path of a workspace: from its door to the plan over all targets.
@@ -32,6 +33,12 @@ pub(crate) fn path(of: &Parts<'_>, rt: &Runtime) -> CallService {
         )))
         // nothing below sees what must not leave, and no text that is blocked makes another model be asked
         .layer(Layered::layer(filter(of.filters.clone())))
+        // may answer in the model's place, or serve it as tools
+        .layer(Layered::layer(skills(
+            &rt.skills,
+            of.name,
+            &of.rules.policy,
+        )))
         // may change the model: what stands below sees the arm
         .layer(Layered::layer(comparing(&rt.tests, of.table, of.prices)))
         // the arm is asked for in the place of the comparison's name, and must be allowed like any model

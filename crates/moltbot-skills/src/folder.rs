@@ -185,6 +185,40 @@ impl Content {
     }
 }
 
+/// Copies a skill's folder, whole or not at all: readers see what was there before, or the copy.
+///
+/// # Errors
+/// It can't be read or written.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let shelf = to.parent().unwrap_or(to);
+    fs::create_dir_all(shelf)?;
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    // Hidden folders are no skills.
+    let (new, old) = (
+        shelf.join(format!(".{name}.new")),
+        shelf.join(format!(".{name}.old")),
+    );
+    for left in [&new, &old] {
+        if left.exists() {
+            fs::remove_dir_all(left)?;
+        }
+    }
+    let content = content(from, &name);
+    for (path, bytes) in &content.files {
+        let file = new.join(path);
+        fs::create_dir_all(file.parent().unwrap_or(&new))?;
+        fs::write(file, bytes)?;
+    }
+    if to.exists() {
+        fs::rename(to, &old)?;
+    }
+    fs::rename(&new, to)?;
+    match old.exists() {
+        true => fs::remove_dir_all(&old),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;

@@ -202,6 +202,25 @@ impl Metrics {
         self.archive_failures.increment(1);
     }
 
+    /// A skill ran; one that is named for the first time has all its series from then on.
+    pub fn skill_ran(&self, skill: &str, outcome: &str) {
+        self.skill(skill);
+        counter(
+            &self.recorder,
+            names::SKILL_RUNS,
+            &[("skill", skill), ("outcome", outcome)],
+        )
+        .increment(1);
+    }
+
+    /// Makes the series of a skill exist, with 0 where it never ran.
+    pub fn skill(&self, skill: &str) {
+        for outcome in names::SKILL_OUTCOMES {
+            let labels = [("skill", skill), ("outcome", outcome)];
+            counter(&self.recorder, names::SKILL_RUNS, &labels).increment(0);
+        }
+    }
+
     /// The configuration was loaded again.
     pub fn reloaded(&self, result: Reload) {
         self.reloads[result as usize].increment(1);

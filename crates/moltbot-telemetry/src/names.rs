@@ -22,6 +22,8 @@ pub(crate) const ARCHIVE_FAILURES: &str = "moltbot_archive_failures_total";
 pub(crate) const LIMITED: &str = "moltbot_limited_total";
 pub(crate) const FILTERED: &str = "moltbot_filter_hits_total";
 pub(crate) const CHANNEL_MESSAGES: &str = "moltbot_channel_messages_total";
+pub(crate) const SKILL_RUNS: &str = "moltbot_skill_runs_total";
+pub(crate) const SKILL_OUTCOMES: [&str; 5] = ["ok", "pass", "error", "limit", "denied"];
 pub(crate) const PANICS: &str = "moltbot_panics_total";
 
 /// Statuses whose counters are kept; others are looked up by their labels.
@@ -49,7 +51,7 @@ enum Form {
     Histogram,
 }
 
-const ABOUT: [(&str, Form, &str); 16] = [
+const ABOUT: [(&str, Form, &str); 17] = [
     (
         REQUESTS,
         Form::Counter,
@@ -105,6 +107,11 @@ const ABOUT: [(&str, Form, &str); 16] = [
         "Messages of channels by their way and what became of them.",
     ),
     (PANICS, Form::Counter, "Panics that were caught."),
+    (
+        SKILL_RUNS,
+        Form::Counter,
+        "Runs of skills, by how they ended.",
+    ),
     (
         ARCHIVE_FAILURES,
         Form::Counter,

@@ -86,6 +86,9 @@ fn write(line: &mut Line<'_>, call: &CallRecord<'_>) {
     if let Some(experiment) = call.experiment {
         line.text("experiment", experiment);
     }
+    if let Some(skill) = call.skill {
+        line.text("skill", skill);
+    }
     line.number("status", call.status.into());
     line.number("latency_ms", millis(call.latency));
     if let Some(first) = call.first_token {

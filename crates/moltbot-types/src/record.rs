@@ -208,6 +208,8 @@ pub struct CallRecord<'a> {
     pub experiment: Option<&'a str>,
     /// What was tried.
     pub tried: &'a Tried,
+    /// The skill that answered in the model's place.
+    pub skill: Option<&'a str>,
     /// The status that the caller saw.
     pub status: u16,
     /// From arrival to the last byte.

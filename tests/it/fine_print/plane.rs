@@ -119,7 +119,6 @@ async fn what_a_later_version_answers_is_404_and_says_so() {
         "/v1/feedback",
         "/v1beta/models/m:generateContent",
         "/v1/models/m:streamGenerateContent",
-        "/mcp",
     ] {
         let answer = client()
             .post(daemon.url(path))

@@ -15,6 +15,7 @@ mod monitor;
 mod outbox;
 mod pull;
 mod shell;
+mod skill;
 mod status;
 mod test;
 mod top;
@@ -77,6 +78,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Monitor(command) => monitor::run(&context, &command).await,
         Command::Logs(logs) => logs::run(&context, &logs).await,
         Command::Test(command) => test::run(&context, command).await,
+        Command::Skill(command) => skill::run(&context, command).await,
         Command::Usage(usage) => usage::run(&context, &usage).await,
         Command::Completions { .. } | Command::Man => Ok(()),
     }

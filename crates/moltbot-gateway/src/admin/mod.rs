@@ -17,6 +17,7 @@ mod models;
 mod outbox;
 mod probe;
 mod seen;
+mod skills;
 mod status;
 mod usage;
 mod workspaces;
@@ -247,6 +248,20 @@ impl Admin {
             ("POST", ["tests", name, "promote"]) => {
                 self.test_promote(&scope, &decode(name), body(request)?)
                     .await
+            }
+            ("GET", ["skills"]) => self.skills(&scope).await,
+            ("POST", ["skills"]) => self.skill_install(&scope, body(request)?).await,
+            ("POST", ["skills", "match"]) => self.skills_match(&scope, body(request)?).await,
+            ("GET", ["skills", "validate"]) => {
+                let name = query.get("name");
+                self.skills_validate(&scope, name.as_deref()).await
+            }
+            ("POST", ["skills", name, "run"]) => {
+                self.skill_run(&scope, &decode(name), body(request)?).await
+            }
+            ("POST", ["skills", name, "enable"]) => self.skill_enable(&scope, &decode(name)).await,
+            ("POST", ["skills", name, "disable"]) => {
+                self.skill_disable(&scope, &decode(name)).await
             }
             ("GET", ["usage"]) => self.usage(&query).await,
             ("GET", ["workspaces"]) => self.workspaces(),

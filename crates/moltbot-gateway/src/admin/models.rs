@@ -140,13 +140,21 @@ impl Admin {
 
     /// The snapshot of the files, with the daemon down, to ask that model.
     fn build(&self, scope: &Workspace, name: &str) -> Result<(Snapshot, Runtime), Refusal> {
-        let failed = |error: crate::gateway::StartError| Refusal::failed(error.to_string());
-        let mut loaded = self.load()?;
+        let loaded = self.load()?;
         if Seen::of(&loaded, scope)?.model(name)?.instance.is_some() {
             return Err(Refusal::needs_daemon());
         }
+        self.offline_on(loaded.config, Store::memory())
+    }
+
+    /// The snapshot of a configuration over a store, with the daemon down.
+    pub(super) fn offline_on(
+        &self,
+        mut config: Config,
+        store: Store,
+    ) -> Result<(Snapshot, Runtime), Refusal> {
+        let failed = |error: crate::gateway::StartError| Refusal::failed(error.to_string());
         // Their servers run with the daemon alone.
-        let config = &mut loaded.config;
         config.models.retain(|model| model.instance.is_none());
         for rules in config
             .workspaces
@@ -156,29 +164,26 @@ impl Admin {
             rules.models.retain(|model| model.instance.is_none());
         }
         let key = live::caller_key(&self.home).map_err(failed)?;
-        let rt = self.runtime(&loaded.config)?;
-        let built = Snapshot::build(0, loaded.config, key.as_deref(), None, &rt);
+        let rt = self.runtime_on(&config, store)?;
+        let built = Snapshot::build(0, config, key.as_deref(), None, &rt);
         Ok((built.map_err(failed)?, rt))
     }
 
     /// What a snapshot stands on, with the daemon down.
     pub(super) fn runtime(&self, config: &Config) -> Result<Runtime, Refusal> {
+        // A trial is nobody's call: it leaves nothing to be remembered.
+        self.runtime_on(config, Store::memory())
+    }
+
+    fn runtime_on(&self, config: &Config, store: Store) -> Result<Runtime, Refusal> {
         // The call is told of in the home's own log, as any other.
         let mut settings = TelemetrySettings::default();
         settings.log.dir = self.home.logs_dir();
         let telemetry = Telemetry::new(&settings);
         let telemetry = telemetry.map_err(|error| Refusal::failed(error.to_string()))?;
-        // A trial is nobody's call: it leaves nothing to be remembered.
         let calls = Arc::clone(telemetry.calls());
         let keys = crate::caller::nobody().map_err(|error| Refusal::failed(error.to_string()))?;
-        let rt = Runtime::new(
-            &self.home,
-            config,
-            calls,
-            Store::memory(),
-            keys,
-            Tests::default(),
-        );
+        let rt = Runtime::new(&self.home, config, calls, store, keys, Tests::default());
         rt.map_err(|error| Refusal::failed(error.to_string()))
     }
 }

@@ -35,11 +35,19 @@ impl Admin {
     pub(super) fn status(&self, only: Option<&str>) -> Answer {
         let daemon = self.daemon()?;
         let snapshot = daemon.live.snapshot();
+        let mut config = daemon.live.status();
+        let workspaces: Vec<_> = snapshot
+            .workspaces()
+            .map(|path| path.name.clone())
+            .collect();
+        config
+            .problems
+            .extend(daemon.rt.skills.problems(&workspaces));
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready: !daemon.rt.drain.started(),
             uptime_s: daemon.begun.elapsed().as_secs(),
-            config: daemon.live.status(),
+            config,
             models: crate::status::models(&snapshot),
             channels: daemon.channels.statuses(None),
             safe_mode: false,

@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use moltbot_types::{CallError, Dialect, Kind};
+use moltbot_types::{CallError, Dialect, Kind, Occasion, Skills};
 
 /// Headers of a caller that travel on to targets of the same dialect.
 fn list(dialect: &dyn Dialect) -> &'static [HeaderName] {
@@ -57,4 +57,14 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), CallError> {
         }
     }
     Ok(())
+}
+
+/// What skills may do for a call of the API: nothing, unless its caller allows it.
+pub(super) fn skills(headers: &HeaderMap) -> Skills {
+    match headers.get("x-moltbot-skills") {
+        Some(said) if said.as_bytes().eq_ignore_ascii_case(b"allow") => {
+            Skills::allow(Occasion::default())
+        }
+        _ => Skills::Off,
+    }
 }

@@ -30,6 +30,7 @@ use crate::live::Live;
 use crate::record::Recording;
 use crate::runtime::Runtime;
 use crate::server::Peer;
+use crate::skills::Mcp;
 use route::Route;
 
 /// What a door knows of a request before it is read.
@@ -47,6 +48,7 @@ enum Answered {
     Json(Bytes),
     /// 202: what was sent is kept.
     Accepted,
+    Plain(Response<Bytes>),
 }
 
 /// The data plane: what callers reach.
@@ -55,11 +57,18 @@ pub(crate) struct Front {
     live: Arc<Live>,
     rt: Arc<Runtime>,
     channels: Arc<Channels>,
+    mcp: Mcp,
 }
 
 impl Front {
     pub(crate) fn new(live: Arc<Live>, rt: Arc<Runtime>, channels: Arc<Channels>) -> Self {
-        Self { live, rt, channels }
+        let mcp = Mcp::new(&live, &rt);
+        Self {
+            live,
+            rt,
+            channels,
+            mcp,
+        }
     }
 
     /// Answers one request; a failure becomes an answer in the caller's dialect.
@@ -107,6 +116,10 @@ impl Front {
                 caught(call, || self.rt.calls.metrics().panicked()).await
             }
             Ok(Route::Feedback) => self.feedback(request, &peer, &mut recording).await,
+            Ok(Route::Mcp) => {
+                let tools = self.tools(request, &peer, &mut recording);
+                caught(tools, || self.rt.calls.metrics().panicked()).await
+            }
             Ok(route) => self.list(&request, &peer, &route, &mut recording),
             Err(error) => Err(error),
         };
@@ -120,6 +133,7 @@ impl Front {
                 Bytes::from_static(b"{\"ok\":true}"),
                 recording,
             ),
+            Ok(Answered::Plain(answer)) => respond::plain(answer, recording),
             Err(error) => respond::error(dialect, &error, recording, allow),
         };
         if head_only {
@@ -164,6 +178,22 @@ impl Front {
         Ok(Answered::Accepted)
     }
 
+    /// One request of an MCP client.
+    async fn tools(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        recording: &mut Recording,
+    ) -> Result<Answered, CallError> {
+        let snapshot = self.live.snapshot();
+        let caller = snapshot.authenticate(request.headers(), peer)?;
+        recording.caller(&caller);
+        let (parts, body) = request.into_parts();
+        let body = read::whole(body, &parts.headers, snapshot.config.server.limits.body).await?;
+        let answer = self.mcp.answer(caller, parts.headers, body).await?;
+        Ok(Answered::Plain(answer))
+    }
+
     /// One call of a model, down the path.
     async fn call(
         &self,
@@ -201,7 +231,7 @@ impl Front {
             remembered: Remembered::default(),
             begun: asked.begun,
             deadline: None,
-            skills: moltbot_types::Skills::Off,
+            skills: headers::skills(&parts.headers),
             trail: Arc::clone(asked.trail),
         });
         let mut reply = workspace.path().call(call).await?;

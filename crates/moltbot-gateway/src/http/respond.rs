@@ -91,6 +91,17 @@ pub(super) fn json(
     response(status, headers, whole(body, recording))
 }
 
+/// An answer that another protocol wrote.
+pub(super) fn plain(answer: Response<Bytes>, mut recording: Recording) -> Response<ReplyBody> {
+    let (parts, body) = answer.into_parts();
+    let overhead = recording.answered(parts.status.as_u16());
+    let mut headers = parts.headers;
+    let id = recording.id();
+    recording.tried(|tried| describe(&mut headers, id, tried, overhead));
+    headers.remove(CONTENT_LENGTH);
+    response(parts.status, headers, whole(body, recording))
+}
+
 /// An error in the caller's dialect.
 pub(super) fn error(
     dialect: &dyn Dialect,

@@ -16,6 +16,8 @@ pub(crate) enum Route {
     Feedback,
     /// The list of models.
     Models,
+    /// Skills as tools, by MCP.
+    Mcp,
     /// One model by name: the rest of the path, percent-decoded once.
     Model(String),
 }
@@ -41,6 +43,7 @@ static ROUTES: LazyLock<Router<(Method, Route)>> = LazyLock::new(|| {
         ),
         ("/v1/feedback", Method::POST, Route::Feedback),
         ("/v1/models", Method::GET, Route::Models),
+        ("/mcp", Method::POST, Route::Mcp),
         (
             "/v1/models/{*name}",
             Method::GET,
@@ -55,7 +58,7 @@ static ROUTES: LazyLock<Router<(Method, Route)>> = LazyLock::new(|| {
 });
 
 /// Paths, with all below them, that a later version answers.
-const LATER: [&str; 9] = [
+const LATER: [&str; 8] = [
     "/v1/responses",
     "/v1/messages",
     "/v1/rerank",
@@ -63,7 +66,6 @@ const LATER: [&str; 9] = [
     "/v1/images",
     "/v1/audio",
     "/v1beta",
-    "/mcp",
     "/console",
 ];
 

@@ -23,6 +23,7 @@ use crate::rank::Wakeable;
 use crate::role::Roles;
 use crate::script::Script;
 use crate::skill::{Ended, FaultKind, Outcome, Said, Skill};
+use crate::trigger::Schedule;
 use crate::worker::Pool;
 
 /// Where skills lie and what is remembered of them.
@@ -100,6 +101,27 @@ impl Wakeable for Ready {
 }
 
 impl Ready {
+    /// Its manifest.
+    pub fn manifest(&self) -> &Manifest {
+        self.script.manifest()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.key.1
+    }
+
+    /// Whether models may call it.
+    pub fn is_tool(&self) -> bool {
+        self.script.manifest().tool
+    }
+
+    /// The times at which it runs.
+    pub fn schedules(&self) -> impl Iterator<Item = &Arc<Schedule>> {
+        let triggers = self.script.manifest().triggers.iter();
+        triggers.filter_map(crate::Trigger::schedule)
+    }
+
     /// Whether it belongs to the workspace itself; else the workspace's policy must allow it.
     pub fn is_own(&self) -> bool {
         self.key.0
@@ -129,8 +151,10 @@ pub struct Listed {
     pub name: String,
     /// Its version; empty where no version could be read.
     pub version: String,
-    /// The workspace that owns it; `null` for a shared one.
-    pub workspace: Option<Workspace>,
+    /// The workspace that owns it; `default` for a shared one.
+    pub workspace: Workspace,
+    /// Whether every workspace may use it, as far as policies allow.
+    pub shared: bool,
     /// How it is.
     pub state: SkillState,
     /// Why it does not run.
@@ -550,7 +574,11 @@ impl State {
         Listed {
             name,
             version: manifest.map_or_else(String::new, |manifest| manifest.version.clone()),
-            workspace: is_own.then(|| workspace.clone()),
+            workspace: match is_own {
+                true => workspace.clone(),
+                false => Workspace::default(),
+            },
+            shared: !is_own,
             state,
             reason,
             triggers: manifest.map_or_else(Vec::new, |manifest| {

@@ -20,7 +20,7 @@ const ADDRESS_SPACE: u64 = 2 << 30;
 /// Processor time of a worker over all its calls, in seconds: a call that its own watch can't end ends here.
 pub(super) const CPU_SECONDS: u64 = 60;
 /// Workers step behind the calls of the API.
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 
 /// Which walls stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

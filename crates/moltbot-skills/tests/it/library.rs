@@ -104,8 +104,7 @@ async fn a_workspaces_own_skill_hides_the_shared_one_and_nobody_else_sees_it() {
         home.library
             .find(&Workspace::default(), "a")
             .unwrap()
-            .workspace
-            .is_none()
+            .shared
     );
     home.library.look(&[]).await;
     assert!(home.library.find(&team, "b").is_none());

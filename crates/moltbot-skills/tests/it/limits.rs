@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::support::Home;
 
-const LIMITS: &str = "limits: { cpu: 100ms, wall: 1s, memory: 16MiB }";
+const LIMITS: &str = "limits: { cpu: 100ms, wall: 3s, memory: 16MiB }";
 
 #[tokio::test]
 async fn each_limit_ends_a_script_and_says_which() {
@@ -46,7 +46,7 @@ async fn each_limit_ends_a_script_and_says_which() {
         let begun = Instant::now();
         let fault = home.fault("x").await;
         assert!(
-            begun.elapsed() < Duration::from_secs(2),
+            begun.elapsed() < Duration::from_secs(4),
             "{script}: {:?}",
             begun.elapsed()
         );
@@ -67,7 +67,7 @@ async fn a_script_that_never_looks_up_is_killed_and_the_next_call_runs() {
     let begun = Instant::now();
     let fault = home.fault("x").await;
     assert_eq!(fault.kind, FaultKind::Limit, "{fault}");
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < Duration::from_secs(4));
     assert_eq!(home.answer("y").await, "fine");
 }
 

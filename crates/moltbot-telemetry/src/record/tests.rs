@@ -73,6 +73,7 @@ fn record<'a>(caller: &'a Caller, model: &'a ModelName, tried: &'a Tried) -> Cal
         model: Some(model),
         known: true,
         tried,
+        skill: None,
         status: 200,
         latency: Duration::from_millis(1500),
         first_token: Some(Duration::from_millis(300)),

@@ -137,7 +137,6 @@ fn every_later_key_is_refused_by_name() {
         ("cache: { enabled: true }", "cache"),
         ("store: { url: 'postgres://h/db' }", "store.url"),
         ("shared: { url: 'memory:' }", "shared"),
-        ("skills: { require_sandbox: true }", "skills"),
     ];
     for (yaml, key) in cases {
         let problem = bench(yaml).problem();
