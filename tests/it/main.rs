@@ -8,6 +8,7 @@ mod architecture;
 mod archive;
 mod article;
 mod bad_input;
+mod channels;
 mod cli;
 mod compare;
 mod demo;
