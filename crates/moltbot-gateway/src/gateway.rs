@@ -227,7 +227,7 @@ impl Gateway {
             Arc::clone(&channels),
             begun,
         );
-        crate::skills::start(&live, &rt).await;
+        crate::skills::start(&live, &rt, &channels).await;
         let front = Front::new(Arc::clone(&live), Arc::clone(&rt), Arc::clone(&channels));
         let gateway = Self {
             listen,

@@ -26,6 +26,7 @@ pub(crate) use mcp::Mcp;
 pub(crate) use outside::Snapshots;
 pub(crate) use step::skills;
 
+use crate::channels::Channels;
 use crate::gateway::StartError;
 use crate::live::Live;
 use crate::runtime::Runtime;
@@ -148,7 +149,7 @@ pub(crate) fn may_use(ready: &Ready, policy: &Policy) -> bool {
 }
 
 /// Looks once, then again and again.
-pub(crate) async fn start(live: &Arc<Live>, rt: &Arc<Runtime>) {
+pub(crate) async fn start(live: &Arc<Live>, rt: &Arc<Runtime>, channels: &Arc<Channels>) {
     let way = Arc::downgrade(live);
     let snapshots: Snapshots = Box::new(move || way.upgrade().map(|live| live.snapshot()));
     rt.skills.connect(snapshots, rt);
@@ -172,5 +173,5 @@ pub(crate) async fn start(live: &Arc<Live>, rt: &Arc<Runtime>) {
             rt.skills.library().pool().cool_down();
         }
     });
-    keep_time(live, rt);
+    keep_time(live, rt, channels);
 }

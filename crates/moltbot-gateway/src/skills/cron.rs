@@ -8,6 +8,7 @@ use moltbot_skills::{Outcome, Ready, Said, SendTo};
 use moltbot_types::{Caller, Role, Workspace};
 use tracing::warn;
 
+use crate::channels::Channels;
 use crate::live::Live;
 use crate::runtime::Runtime;
 
@@ -16,10 +17,14 @@ const LOOKS_EVERY: Duration = Duration::from_millis(500);
 const MISSED: SignedDuration = SignedDuration::from_secs(60);
 
 /// Fires what is due, again and again.
-pub(crate) fn keep_time(live: &Arc<Live>, rt: &Arc<Runtime>) {
-    let (live, keeper) = (Arc::clone(live), Arc::clone(rt));
+pub(crate) fn keep_time(live: &Arc<Live>, rt: &Arc<Runtime>, channels: &Arc<Channels>) {
+    let (live, keeper, channels) = (Arc::clone(live), Arc::clone(rt), Arc::clone(channels));
     rt.background.keep("skills by time", move || {
-        let (live, rt) = (Arc::clone(&live), Arc::clone(&keeper));
+        let (live, rt, channels) = (
+            Arc::clone(&live),
+            Arc::clone(&keeper),
+            Arc::clone(&channels),
+        );
         async move {
             let mut last = Timestamp::now();
             loop {
@@ -29,8 +34,9 @@ pub(crate) fn keep_time(live: &Arc<Live>, rt: &Arc<Runtime>) {
                 }
                 let now = Timestamp::now();
                 for (workspace, ready, send) in due(&live, &rt, last, now) {
-                    let rt = Arc::clone(&rt);
-                    rt.tasks.clone().spawn(fire(rt, workspace, ready, send));
+                    let (rt, channels) = (Arc::clone(&rt), Arc::clone(&channels));
+                    let tasks = rt.tasks.clone();
+                    tasks.spawn(fire(rt, channels, workspace, ready, send));
                 }
                 // A clock that is set back fires nothing twice.
                 last = last.max(now).min(now + MISSED);
@@ -62,7 +68,13 @@ fn due(live: &Live, rt: &Runtime, last: Timestamp, now: Timestamp) -> Vec<Due> {
     due
 }
 
-async fn fire(rt: Arc<Runtime>, workspace: Workspace, ready: Ready, send: Option<SendTo>) {
+async fn fire(
+    rt: Arc<Runtime>,
+    channels: Arc<Channels>,
+    workspace: Workspace,
+    ready: Ready,
+    send: Option<SendTo>,
+) {
     let caller = Caller {
         workspace: workspace.clone(),
         role: Role::User,
@@ -70,7 +82,14 @@ async fn fire(rt: Arc<Runtime>, workspace: Workspace, ready: Ready, send: Option
     };
     let ended = rt.skills.run(&ready, Said::text(caller, "")).await;
     if let (Outcome::Answer(text) | Outcome::Pass(text), Some(to)) = (ended.outcome, send) {
-        let channel = to.channel;
-        warn!(%workspace, channel, bytes = text.len(), "no channel takes the text of a skill");
+        let driver = channels.driver(workspace.as_str(), &to.channel);
+        let sent = match driver {
+            Some(driver) => driver.send(&to.to, &text).await,
+            None => Err("it does not run".to_owned()),
+        };
+        if let Err(why) = sent {
+            let channel = to.channel;
+            warn!(%workspace, channel, why, "the text of a skill was not sent");
+        }
     }
 }

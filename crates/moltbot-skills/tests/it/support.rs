@@ -31,6 +31,8 @@ pub(crate) struct Outside {
     pub(crate) kept: Mutex<HashMap<(String, String, String), String>>,
     pub(crate) asked: Mutex<Vec<(String, u8, Value)>>,
     pub(crate) fetched: Mutex<Vec<FetchRequest>>,
+    /// What every address answers; else it tells what it was asked.
+    pub(crate) answer: Mutex<Option<Bytes>>,
 }
 
 #[async_trait]
@@ -74,10 +76,11 @@ impl Fetch for Outside {
         headers.insert("content-type", "application/json".parse().unwrap());
         let body = json!({ "url": request.url, "body": String::from_utf8_lossy(&request.body) });
         self.fetched.lock().unwrap().push(request);
+        let told = self.answer.lock().unwrap().clone();
         Ok(Fetched {
             status: 200,
             headers,
-            body: Bytes::from(body.to_string()),
+            body: told.unwrap_or_else(|| Bytes::from(body.to_string())),
         })
     }
 }
