@@ -81,7 +81,6 @@ fn record(c: &mut Criterion) {
             usage: Some(Usage::estimate(400, 900)),
             experiment: None,
             cost_nano: 0,
-            cache: "bypass",
             error: None,
         };
         group.bench_function(name, |b| {

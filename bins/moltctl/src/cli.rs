@@ -136,6 +136,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  moltctl skill run order-status --text \"/order 7\""
     )]
     Skill(Skill),
+    /// Show and forget remembered answers
+    #[command(subcommand, after_help = "Example:\n  moltctl cache stats")]
+    Cache(Cache),
     /// Take a part away, measure what callers felt, and put it back
     #[command(
         subcommand,
@@ -335,6 +338,18 @@ pub(crate) enum Workspace {
         #[arg(long, short)]
         yes: bool,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Cache {
+    /// Count remembered answers, their bytes, hits and misses
+    #[command(after_help = "Example:\n  moltctl cache stats --output json")]
+    Stats,
+    /// Forget the answers of all workspaces, or of the one that --workspace names
+    #[command(
+        after_help = "Examples:\n  moltctl cache clear\n  moltctl cache clear --workspace finance-team"
+    )]
+    Clear,
 }
 
 #[derive(Subcommand)]

@@ -72,6 +72,7 @@ pub(crate) fn build(form: Form, auth: Vec<Auth>, tree: &Node, problems: &mut Pro
             url: form.store.url.unwrap_or_default(),
         },
         filters: form.filters,
+        cache: form.cache,
         ..Config::default()
     }
 }

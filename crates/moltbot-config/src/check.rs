@@ -35,7 +35,7 @@ const LATER: &[(&str, Later)] = &[
         Later::Only(&["anthropic", "azure", "bedrock", "gemini"]),
     ),
     ("models.*.capabilities", Later::All),
-    ("cache", Later::All),
+    ("cache.semantic", Later::All),
     ("store.url", Later::Beginning("postgres")),
     ("shared", Later::All),
 ];

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::unit::{self, PositiveTime, Size, Time};
 
+pub use crate::cache::{Cache, CacheTemperature};
 pub use crate::channel::{Channel, ChannelKind, ChannelMode, MessageFormat, SessionOf};
 pub use crate::filters::{FilterAction, Filters, OnError, Pattern, Safety, SafetyAction, Words};
 pub use crate::policy::{
@@ -46,6 +47,8 @@ pub struct Config {
     pub archive: Option<Archive>,
     /// Skills of all workspaces.
     pub skills: Skills,
+    /// Answers that are remembered.
+    pub cache: Cache,
 }
 
 impl Config {

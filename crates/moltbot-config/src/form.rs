@@ -9,8 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{
-    Breaker, Failover, FallbackOn, Filters, Instance, Logs, ModelKind, Price, Retry, Role, Routing,
-    Server, Skills, Timeouts,
+    Breaker, Cache, Failover, FallbackOn, Filters, Instance, Logs, ModelKind, Price, Retry, Role,
+    Routing, Server, Skills, Timeouts,
 };
 use crate::preset;
 use crate::unit::{self, PositiveTime};
@@ -38,6 +38,8 @@ pub(crate) struct Form {
     pub(crate) filters: Filters,
     /// Skills of all workspaces.
     pub(crate) skills: Skills,
+    /// Answers that are remembered.
+    pub(crate) cache: Cache,
 }
 
 /// Where things are remembered.

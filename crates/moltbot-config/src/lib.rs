@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod cache;
 mod channel;
 mod check;
 pub mod config;

@@ -4,6 +4,7 @@ mod admin;
 mod archive;
 mod audit;
 mod background;
+mod cache;
 mod caller;
 mod channels;
 mod credentials;

@@ -154,7 +154,6 @@ impl Recording {
                 overhead: facts.overhead,
                 usage,
                 cost_nano: cost(usage, tried, &facts.prices),
-                cache: "bypass",
                 error,
             };
             enter(&facts.rt, &call);
@@ -163,10 +162,10 @@ impl Recording {
     }
 }
 
-/// What the model that answered takes for it.
+/// What the model that answered takes for it; a remembered answer costs nothing.
 fn cost(usage: Option<Usage>, tried: &Tried, prices: &Prices) -> u64 {
     match (usage, &tried.served) {
-        (Some(usage), Some(served)) => prices.of(&served.model, usage),
+        (Some(usage), Some(served)) if !tried.cache.is_hit() => prices.of(&served.model, usage),
         _ => 0,
     }
 }
@@ -186,7 +185,7 @@ fn enter(rt: &Runtime, call: &CallRecord<'_>) {
         key: caller.key.as_deref().map(str::to_owned),
         usage: call.usage.unwrap_or_default(),
         cost_nano: i64::try_from(call.cost_nano).unwrap_or(i64::MAX),
-        cached: matches!(call.cache, "hit" | "semantic"),
+        cached: call.tried.cache.is_hit(),
         status: call.status,
     };
     // A row that the disk does not take waits in memory; the store says so, and counts what it must give up.

@@ -95,5 +95,11 @@ fn settings(model: &Model, config: &Config) -> RouteSettings {
         on_context_window: names(&model.fallback_on.context_window),
         on_content_policy: names(&model.fallback_on.content_policy),
         total: model.timeouts.total,
+        // what is added to a call is not part of it, and answers depend on it
+        identity: format!(
+            "{:?} {} {:?}",
+            model.provider, model.model, model.params.fields
+        )
+        .into(),
     }
 }

@@ -20,6 +20,7 @@ use tracing::warn;
 
 use crate::audit::Audit;
 use crate::background::Background;
+use crate::cache::Remembering;
 use crate::caller::is_loopback;
 use crate::credentials::Credentials;
 use crate::gateway::StartError;
@@ -53,6 +54,8 @@ pub(crate) struct Runtime {
     pub(crate) entrance: Arc<Limit>,
     /// Repeats and moves.
     pub(crate) budgets: Arc<Budgets>,
+    /// Answers that are remembered.
+    pub(crate) cache: Remembering,
     /// Where every call is told of.
     pub(crate) calls: Arc<Calls>,
     /// Who may call.
@@ -106,6 +109,7 @@ impl Runtime {
             audit: Audit::new(home),
             refused_admin: AtomicU64::new(0),
             quotas: Quotas::new(Counted(Arc::clone(&calls))),
+            cache: Remembering::default(),
             calls,
             store,
             tests: Arc::new(tests),

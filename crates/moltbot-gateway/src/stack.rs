@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use moltbot_auth::quota::quota;
+use moltbot_router::cache::caching;
 use moltbot_router::times::Timeouts;
 use moltbot_router::{again, deadline, failover, permits, times};
 use moltbot_types::{CallService, Layered, Next, boxed};
@@ -43,6 +44,8 @@ pub(crate) fn path(of: &Parts<'_>, rt: &Runtime) -> CallService {
         .layer(Layered::layer(comparing(&rt.tests, of.table, of.prices)))
         // the arm is asked for in the place of the comparison's name, and must be allowed like any model
         .layer(Layered::layer(policy(routes(), Arc::clone(of.shared))))
+        // an equal call was answered, or is under way: below all that changes a call, above all that costs
+        .layer(Layered::layer(caching(of.cache.clone(), routes())))
         // `total` of the model that is asked, over all attempts; the stream obeys it too
         .layer(Layered::layer(deadline(routes())))
         // the one plan: order, attempts, budgets, backoff, health of each target

@@ -8,6 +8,7 @@ use moltbot_config::Config;
 use moltbot_config::config::{self, MemberRole, Model, ModelKind, Rules};
 use moltbot_filters::Chain;
 use moltbot_router::FailoverSettings;
+use moltbot_router::cache::Cache;
 use moltbot_router::table::Table;
 use moltbot_telemetry::Declared;
 use moltbot_types::{CallError, CallService, Kind, ModelName, Role, Workspace};
@@ -53,6 +54,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) table: &'a Arc<Table>,
     /// The filters that its calls and their answers pass.
     pub(crate) filters: Chain,
+    /// Where answers are remembered, if they are.
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 impl WorkspacePath {
@@ -81,6 +84,7 @@ impl WorkspacePath {
                 prices: &prices,
                 table: &table,
                 filters: filters.of(&rules.policy.filters, &[]),
+                cache: rt.cache.of(&config.cache, &rt.tasks),
             },
             rt,
         );

@@ -2,6 +2,8 @@
 
 mod backoff;
 pub mod budget;
+#[cfg(feature = "cache")]
+pub mod cache;
 pub mod deadline;
 pub mod failover;
 pub mod health;

@@ -67,6 +67,8 @@ pub struct RouteSettings {
     pub on_content_policy: Vec<ModelName>,
     /// How long a whole call may take, its stream included.
     pub total: Duration,
+    /// What its answers depend on beside the call: the provider's name of the model, and params that are added.
+    pub identity: Arc<str>,
 }
 
 impl Default for RouteSettings {
@@ -78,6 +80,7 @@ impl Default for RouteSettings {
             on_context_window: Vec::new(),
             on_content_policy: Vec::new(),
             total: Duration::from_secs(600),
+            identity: Arc::from(""),
         }
     }
 }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use moltbot_types::record::Level;
-use moltbot_types::{CallRecord, ModelName, Outcome, TargetId, Workspace};
+use moltbot_types::{CacheResult, CallRecord, ModelName, Outcome, TargetId, Workspace};
 
 use crate::error::TelemetryError;
 use crate::names::{self, BUCKETS, OVERHEAD_BUCKETS};
@@ -59,6 +59,7 @@ pub struct Metrics {
     inflight: Gauge,
     /// By level, then by whether the move led to an answer.
     failovers: [[Counter; 2]; 4],
+    cached: [Counter; 4],
     reloads: [Counter; 3],
     lost_lines: Counter,
     panics: Counter,
@@ -135,6 +136,8 @@ impl Metrics {
             overhead: histogram(&recorder, names::OVERHEAD, &[]),
             inflight: gauge(&recorder, names::INFLIGHT, &[]),
             failovers: LEVELS.map(|level| [failover(level, "failed"), failover(level, "ok")]),
+            cached: CacheResult::ALL
+                .map(|result| counter(&recorder, names::CACHED, &[("result", result.word())])),
             reloads: RELOADS
                 .map(|reload| counter(&recorder, names::RELOADS, &[("result", reload.word())])),
             lost_lines: counter(&recorder, names::LOST_LINES, &[]),
@@ -349,6 +352,7 @@ impl Metrics {
             asked.tokens_out.increment(usage.output);
             asked.cost_nano.fetch_add(call.cost_nano, Ordering::Relaxed);
         }
+        self.cached[call.tried.cache as usize].increment(1);
         for attempt in &call.tried.attempts {
             let called = self.called(&attempt.model, &attempt.target);
             called.outcomes[attempt.outcome as usize].increment(1);

@@ -24,6 +24,7 @@ pub(crate) const FILTERED: &str = "moltbot_filter_hits_total";
 pub(crate) const CHANNEL_MESSAGES: &str = "moltbot_channel_messages_total";
 pub(crate) const SKILL_RUNS: &str = "moltbot_skill_runs_total";
 pub(crate) const SKILL_OUTCOMES: [&str; 5] = ["ok", "pass", "error", "limit", "denied"];
+pub(crate) const CACHED: &str = "moltbot_cache_requests_total";
 pub(crate) const PANICS: &str = "moltbot_panics_total";
 
 /// Statuses whose counters are kept; others are looked up by their labels.
@@ -51,7 +52,7 @@ enum Form {
     Histogram,
 }
 
-const ABOUT: [(&str, Form, &str); 17] = [
+const ABOUT: [(&str, Form, &str); 18] = [
     (
         REQUESTS,
         Form::Counter,
@@ -105,6 +106,11 @@ const ABOUT: [(&str, Form, &str); 17] = [
         CHANNEL_MESSAGES,
         Form::Counter,
         "Messages of channels by their way and what became of them.",
+    ),
+    (
+        CACHED,
+        Form::Counter,
+        "Requests by what remembered answers had to do with them.",
     ),
     (PANICS, Form::Counter, "Panics that were caught."),
     (

@@ -105,7 +105,7 @@ fn write(line: &mut Line<'_>, call: &CallRecord<'_>) {
     if call.cost_nano > 0 {
         line.float("cost_usd", call.cost_nano as f64 / 1e9);
     }
-    line.text("cache", call.cache);
+    line.text("cache", call.tried.cache.word());
     if !call.tried.filters.is_empty() {
         line.text("filters", &call.tried.filters.join(","));
     }

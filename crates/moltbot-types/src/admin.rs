@@ -408,3 +408,18 @@ pub struct DrillServed {
     /// Its answers.
     pub calls: usize,
 }
+
+/// What the cache holds, and what came of it since the daemon's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheStatus {
+    /// Answers that are remembered.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Calls that were answered by one, or shared another's.
+    pub hits: u64,
+    /// Calls for which a model was asked.
+    pub misses: u64,
+    /// Hits of all that were looked up, 0 to 1.
+    pub ratio: f64,
+}

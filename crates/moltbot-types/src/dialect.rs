@@ -67,6 +67,20 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// Writes a frame that adds `text` to `slot`, and otherwise is like `frame`, which added something to it.
     fn piece_like(&self, operation: Operation, frame: &[u8], slot: Slot, text: &str) -> Bytes;
 
+    /// A request in a form that is equal where the same is asked; `None` where it has none.
+    fn canonical(&self, body: &[u8]) -> Option<Canonical>;
+
+    /// Whether a whole answer may be given again: it ended by itself, and calls no tool.
+    fn repeats(&self, operation: Operation, body: &[u8]) -> bool;
+
+    /// A streamed answer in one piece; `usage` is what is known of its tokens. `None` where it says something that
+    /// can't be joined.
+    fn whole_of(&self, operation: Operation, frames: &[u8], usage: Option<Usage>) -> Option<Bytes>;
+
+    /// A whole answer as the frames of a stream, which tell its usage where that is wanted; `None` where it has no
+    /// such form.
+    fn stream_of(&self, operation: Operation, body: &[u8], usage: bool) -> Option<Frames>;
+
     /// Writes a whole answer.
     fn write(&self, operation: Operation, answer: &Answer) -> Bytes;
 
@@ -99,6 +113,18 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     fn ping(&self) -> Bytes {
         Bytes::from_static(b":\n")
     }
+}
+
+/// What a request asks, without what no answer depends on or what stands elsewhere: the model, who asks, and in which form
+/// the answer shall come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Canonical {
+    /// Its text: the same where order, blanks and spelling alone differ.
+    pub text: Vec<u8>,
+    /// The temperature, where it sets one.
+    pub temperature: Option<f64>,
+    /// A stream shall tell its tokens.
+    pub usage: bool,
 }
 
 /// Cuts a stream into frames, whatever the sizes of the pieces it arrives in.

@@ -93,6 +93,40 @@ pub struct Attempt {
     pub took: Duration,
 }
 
+/// What remembered answers had to do with a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CacheResult {
+    /// One was given, or the call shared another's.
+    Hit,
+    /// One of an alike question was given.
+    Semantic,
+    /// There was none.
+    Miss,
+    /// None was looked for.
+    #[default]
+    Bypass,
+}
+
+impl CacheResult {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Hit, Self::Semantic, Self::Miss, Self::Bypass];
+
+    /// Whether a remembered answer was given: no model was asked for this call.
+    pub fn is_hit(self) -> bool {
+        matches!(self, Self::Hit | Self::Semantic)
+    }
+
+    /// Its word in headers, metrics and log lines.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Semantic => "semantic",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
 /// Who answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
@@ -119,6 +153,8 @@ pub struct Tried {
     pub attempts: Vec<Attempt>,
     /// Who was asked last: answered, or failed last.
     pub served: Option<Served>,
+    /// What remembered answers had to do with it. A hit cost no tokens now, whatever its usage tells.
+    pub cache: CacheResult,
     /// Filters that found something, each once.
     pub filters: Vec<&'static str>,
     /// How long the call waited between attempts, for a pause to end or before a repeat.
@@ -134,6 +170,19 @@ impl Trail {
             target: attempt.target.clone(),
         });
         tried.attempts.push(attempt);
+    }
+
+    /// No remembered answer was given.
+    pub fn cached(&self, result: CacheResult) {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.cache = result;
+    }
+
+    /// A remembered answer is given, or one that another call fetches now.
+    pub fn recalled(&self, served: Option<Served>) {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.cache = CacheResult::Hit;
+        tried.served = served;
     }
 
     /// A filter found something in the call or its answer.
@@ -222,8 +271,6 @@ pub struct CallRecord<'a> {
     pub usage: Option<Usage>,
     /// What they cost at the price of that time, in billionths of a US dollar.
     pub cost_nano: u64,
-    /// `hit`, `semantic`, `miss` or `bypass`.
-    pub cache: &'static str,
     /// The failure that the caller saw: its word and the words for the log.
     pub error: Option<(&'static str, String)>,
 }

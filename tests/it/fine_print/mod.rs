@@ -6,6 +6,7 @@
 
 mod access;
 mod bytes;
+mod cache;
 mod files;
 mod plane;
 mod streams;

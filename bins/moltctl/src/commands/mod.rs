@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod cache;
 mod channel;
 mod chat;
 mod config;
@@ -73,6 +74,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Audit { command } => audit::run(&context, command).await,
         Command::Doctor { security, fix } => doctor::run(&context, security, fix).await,
         Command::Auth(command) => auth::run(&context, command).await,
+        Command::Cache(command) => cache::run(&context, &command).await,
         Command::Model(command) => model::run(&context, command).await,
         Command::Workspace(command) => workspace::run(&context, command).await,
         Command::Monitor(command) => monitor::run(&context, &command).await,

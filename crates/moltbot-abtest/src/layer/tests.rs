@@ -7,8 +7,8 @@ use http::{HeaderMap, StatusCode};
 use moltbot_types::call::CallParts;
 use moltbot_types::dialect::Splitter;
 use moltbot_types::{
-    Additions, Answer, Attempt, Dialect, Head, Layered, Operation, Outcome as How, Pieces, Prompt,
-    Remembered, Slot, Text, UpstreamFault,
+    Additions, Answer, Attempt, Canonical, Dialect, Frames, Head, Layered, Operation,
+    Outcome as How, Pieces, Prompt, Remembered, Slot, Text, UpstreamFault,
 };
 use tower_layer::Layer;
 
@@ -60,6 +60,22 @@ impl Dialect for Quoted {
 
     fn piece_like(&self, _: Operation, _: &[u8], _: Slot, _: &str) -> Bytes {
         unimplemented!("pieces")
+    }
+
+    fn canonical(&self, _: &[u8]) -> Option<Canonical> {
+        None
+    }
+
+    fn repeats(&self, _: Operation, _: &[u8]) -> bool {
+        false
+    }
+
+    fn whole_of(&self, _: Operation, _: &[u8], _: Option<Usage>) -> Option<Bytes> {
+        None
+    }
+
+    fn stream_of(&self, _: Operation, _: &[u8], _: bool) -> Option<Frames> {
+        None
     }
 
     fn write(&self, _: Operation, _: &Answer) -> Bytes {

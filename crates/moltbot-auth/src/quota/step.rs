@@ -176,10 +176,19 @@ impl Reserved {
 
 impl Hold for Reserved {
     fn end(&mut self, _: &Ending, usage: Option<Usage>) {
+        let (served, hit) = self.trail.with(|tried| {
+            let served = tried.served.as_ref().map(|served| served.model.clone());
+            (served, tried.cache.is_hit())
+        });
+        if hit {
+            // a remembered answer is a request, and costs neither tokens nor money
+            let used = Amount {
+                requests: 1,
+                ..Amount::default()
+            };
+            return self.settle(&used, None);
+        }
         let Some(usage) = usage else { return };
-        let served = self
-            .trail
-            .with(|tried| tried.served.as_ref().map(|served| served.model.clone()));
         let price = self.limited.price(served.as_ref().unwrap_or(&self.asked));
         let used = Amount {
             requests: 1,

@@ -6,6 +6,7 @@
 
 mod audit;
 mod auth;
+mod cache;
 mod channels;
 mod config;
 mod doctor;
@@ -278,6 +279,11 @@ impl Admin {
             ("GET", ["outbox"]) => self.outbox(&scope).await,
             ("POST", ["outbox", id, "resend"]) => self.outbox_resend(&scope, &decode(id)).await,
             ("POST", ["outbox", id, "drop"]) => self.outbox_drop(&scope, &decode(id)).await,
+            ("GET", ["cache"]) => self.cache_stats().await,
+            ("DELETE", ["cache"]) => {
+                let named = query.has("workspace").then_some(&scope);
+                self.cache_clear(named).await
+            }
             ("GET", ["log-level"]) => self.log_level(),
             ("PUT", ["log-level"]) => self.set_log_level(body(request)?),
             (method, _) => Err(Refusal::missing(format!(

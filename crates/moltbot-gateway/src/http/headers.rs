@@ -1,8 +1,10 @@
 //! Headers that are refused, those that are read, and those that travel on.
 
-use http::header::{CONTENT_TYPE, HOST};
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use moltbot_types::{CallError, Dialect, Kind, Occasion, Skills};
+use moltbot_types::{CallError, Dialect, Kind, Occasion, Remembered, Skills};
 
 /// Headers of a caller that travel on to targets of the same dialect.
 fn list(dialect: &dyn Dialect) -> &'static [HeaderName] {
@@ -67,4 +69,25 @@ pub(super) fn skills(headers: &HeaderMap) -> Skills {
         }
         _ => Skills::Off,
     }
+}
+
+/// What the caller asks of remembered answers: its `Cache-Control`.
+pub(super) fn remembered(headers: &HeaderMap) -> Remembered {
+    let mut wish = Remembered::default();
+    let lines = headers.get_all(CACHE_CONTROL).iter();
+    let words = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
+    for word in words.map(|word| word.trim().to_ascii_lowercase()) {
+        match word.split_once('=') {
+            None if word == "no-store" => wish.never = true,
+            None if word == "no-cache" => wish.anew = true,
+            Some(("max-age", age)) => {
+                let age = age.trim_matches('"').parse().unwrap_or_default();
+                wish.max_age = Some(Duration::from_secs(age));
+            }
+            _ => {}
+        }
+    }
+    wish
 }

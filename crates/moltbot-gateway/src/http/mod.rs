@@ -16,9 +16,7 @@ use futures_util::FutureExt;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use moltbot_types::call::CallParts;
-use moltbot_types::{
-    Call, CallError, Dialect, Kind, Next, Operation, Remembered, Reply, RequestId, Trail,
-};
+use moltbot_types::{Call, CallError, Dialect, Kind, Next, Operation, Reply, RequestId, Trail};
 use moltbot_wire::openai::OPENAI;
 use tokio::time::Instant;
 
@@ -228,7 +226,7 @@ impl Front {
             headers: headers::forwarded(asked.dialect, &parts.headers),
             query: parts.uri.query().map(Arc::from),
             filtered: false,
-            remembered: Remembered::default(),
+            remembered: headers::remembered(&parts.headers),
             begun: asked.begun,
             deadline: None,
             skills: headers::skills(&parts.headers),

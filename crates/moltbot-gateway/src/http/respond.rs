@@ -188,7 +188,7 @@ fn describe(headers: &mut HeaderMap, id: RequestId, tried: &Tried, overhead: Dur
     for (name, value) in [(ATTEMPTS, attempts), (OVERHEAD, overhead)] {
         headers.extend(value.map(|value| (name, value)));
     }
-    headers.insert(CACHE, HeaderValue::from_static("bypass"));
+    headers.insert(CACHE, HeaderValue::from_static(tried.cache.word()));
 }
 
 /// Header values out of one buffer, which all of them share.

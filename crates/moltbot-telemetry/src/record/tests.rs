@@ -85,7 +85,6 @@ fn record<'a>(caller: &'a Caller, model: &'a ModelName, tried: &'a Tried) -> Cal
         }),
         experiment: None,
         cost_nano: 0,
-        cache: "bypass",
         error: None,
     }
 }

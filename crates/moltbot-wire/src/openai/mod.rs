@@ -3,6 +3,7 @@
 mod body;
 mod error;
 mod read;
+mod replay;
 mod shape;
 mod stream;
 mod texts;
@@ -11,8 +12,8 @@ mod write;
 use bytes::Bytes;
 use http::StatusCode;
 use moltbot_types::{
-    Additions, Answer, CallError, Dialect, Edit, Head, Operation, Pieces, Prompt, Slot, Splitter,
-    Text, UpstreamFault, Usage,
+    Additions, Answer, CallError, Canonical, Dialect, Edit, Frames, Head, Operation, Pieces,
+    Prompt, Slot, Splitter, Text, UpstreamFault, Usage,
 };
 
 /// The dialect. It has no state, so one `static` serves all calls.
@@ -65,6 +66,22 @@ impl Dialect for OpenAi {
 
     fn piece_like(&self, operation: Operation, frame: &[u8], slot: Slot, text: &str) -> Bytes {
         texts::piece_like(operation, frame, slot, text)
+    }
+
+    fn canonical(&self, body: &[u8]) -> Option<Canonical> {
+        replay::canonical(body)
+    }
+
+    fn repeats(&self, operation: Operation, body: &[u8]) -> bool {
+        replay::repeats(operation, body)
+    }
+
+    fn whole_of(&self, operation: Operation, frames: &[u8], usage: Option<Usage>) -> Option<Bytes> {
+        replay::whole_of(operation, frames, usage)
+    }
+
+    fn stream_of(&self, operation: Operation, body: &[u8], usage: bool) -> Option<Frames> {
+        replay::stream_of(operation, body, usage)
     }
 
     fn write(&self, operation: Operation, answer: &Answer) -> Bytes {

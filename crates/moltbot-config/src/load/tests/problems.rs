@@ -134,7 +134,7 @@ fn every_later_key_is_refused_by_name() {
             "models: [{name: m, endpoint: 'http://h', provider: bedrock}]",
             "models.0.provider",
         ),
-        ("cache: { enabled: true }", "cache"),
+        ("cache: { semantic: { embedding: e } }", "cache.semantic"),
         ("store: { url: 'postgres://h/db' }", "store.url"),
         ("shared: { url: 'memory:' }", "shared"),
     ];
