@@ -9,6 +9,7 @@ mod archive;
 mod article;
 mod bad_input;
 mod channels;
+mod chats;
 mod cli;
 mod compare;
 mod demo;
