@@ -80,6 +80,7 @@ fn record(c: &mut Criterion) {
             overhead: Some(Duration::from_micros(35)),
             usage: Some(Usage::estimate(400, 900)),
             experiment: None,
+            skill: None,
             cost_nano: 0,
             error: None,
         };

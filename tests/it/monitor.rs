@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moltbot_tests::{Home, Upstream, client, free_port};
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// Series of parts that this version does not have yet.
 const PARTS_TO_COME: [&str; 4] = [

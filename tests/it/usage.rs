@@ -139,6 +139,7 @@ async fn no_row_of_a_completed_call_is_lost_when_the_daemon_is_killed_fifty_time
             .map(|caller| {
                 let (url, completed) = (url.clone(), Arc::clone(&completed));
                 let client = client.clone();
+                #[expect(clippy::disallowed_methods, reason = "each ends with the daemon")]
                 tokio::spawn(async move {
                     let body = if caller % 2 == 0 {
                         ask("m")
