@@ -97,7 +97,6 @@ fn what_is_no_yaml_has_a_place() {
 fn every_later_key_is_refused_by_name() {
     let cases = [
         ("server: { jwt: { issuer: x } }", "server.jwt"),
-        ("server: { tls: { cert: x } }", "server.tls"),
         (
             "model: { failover: { resume: true } }",
             "model.failover.resume",
