@@ -92,3 +92,45 @@ fn logs_are_shown_as_printed() {
     );
     assert!(followed.contains("code-generator"), "{followed}");
 }
+
+#[test]
+fn models_are_compared_as_printed() {
+    let home = Home::with(
+        "models:\n  - { name: model-a, provider: builtin, model: echo }\n  - { name: model-b, provider: builtin, model: echo }\n",
+    );
+    let _daemon = home.start();
+    shell(
+        &home,
+        "moltbot test create --name model-comparison \\\n  --models \"[\\\"model-a\\\", \\\"model-b\\\"]\" \\\n  --sample-size 1000",
+    );
+    shell(&home, "moltbot chat --model experiment:model-comparison hi");
+    let report = shell(&home, "moltbot test report model-comparison");
+    assert!(
+        report.contains("model-a") && report.contains("model-b"),
+        "{report}"
+    );
+}
+
+#[test]
+fn workspaces_are_made_and_chosen_as_printed() {
+    let home = Home::init();
+    shell(&home, "moltbot workspace create --name finance-team");
+    shell(&home, "moltbot workspace use finance-team");
+    assert!(home.path("workspaces/finance-team").is_dir());
+}
+
+#[test]
+fn a_skill_is_a_folder_with_an_entry_and_a_manifest() {
+    let home = Home::init();
+    home.write(
+        "skills/my-skill/skill.yaml",
+        "name: my-skill\nversion: 1.0.0\ndescription: Says hello\nentry: index.js\ntriggers:\n  - keyword: [hello]\n",
+    );
+    home.write(
+        "skills/my-skill/index.js",
+        "module.exports = async (ctx) => `hello ${ctx.sender ?? \"you\"}`;\n",
+    );
+    shell(&home, "moltbot skill validate my-skill");
+    let ran = shell(&home, "moltbot skill run my-skill --text hello");
+    assert!(ran.contains("hello"), "{ran}");
+}

@@ -214,7 +214,7 @@ fn a_wrong_start_is_one_sentence_with_the_cure() {
 #[test]
 fn all_problems_of_a_configuration_are_named_at_once() {
     let home = Home::with(
-        "modell: {}\nmodels:\n  - { name: a, provider: builtin, model: echo, fallbak: b }\n  - { name: a, provider: builtin, model: echo, fallback: missing }\n  - { name: c, endpoint: \"http://x/v1\", timeouts: { idle: soon } }\ncache: { enabled: true }\n",
+        "modell: {}\nmodels:\n  - { name: a, provider: builtin, model: echo, fallbak: b }\n  - { name: a, provider: builtin, model: echo, fallback: missing }\n  - { name: c, endpoint: \"http://x/v1\", timeouts: { idle: soon } }\nshared: { url: \"redis://x\" }\n",
     );
     let said = home.moltbotd(&["--check"]).failed(78);
     for part in [

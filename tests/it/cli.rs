@@ -37,7 +37,7 @@ fn an_invalid_change_writes_nothing() {
         ["model.failover.max_atempts", "3"],
         ["models.a.fallback", "nobody"],
         ["models.a.fallback", "a"],
-        ["cache.enabled", "true"],
+        ["shared.url", "redis://x"],
     ] {
         let said = home
             .ctl(&["config", "set", change[0], change[1]])

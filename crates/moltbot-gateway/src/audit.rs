@@ -65,18 +65,24 @@ impl Audit {
         file.sync_data()
     }
 
-    /// The entries from the oldest, or the last `most` of them.
+    /// The last `most` entries, the oldest first: of one workspace, or of all.
     ///
     /// # Errors
     /// The file can't be read.
-    pub(crate) fn entries(&self, most: usize) -> io::Result<Vec<AuditEntry>> {
+    pub(crate) fn entries(
+        &self,
+        workspace: Option<&str>,
+        most: usize,
+    ) -> io::Result<Vec<AuditEntry>> {
         let text = self.text()?;
-        let lines: Vec<&str> = text.lines().collect();
-        let last = &lines[lines.len().saturating_sub(most)..];
-        let entries = last
-            .iter()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        Ok(entries.collect())
+        let entries = text.lines().rev().filter_map(|line| {
+            let entry: AuditEntry = serde_json::from_str(line).ok()?;
+            let asked = workspace.is_none_or(|workspace| entry.workspace == workspace);
+            asked.then_some(entry)
+        });
+        let mut last: Vec<_> = entries.take(most).collect();
+        last.reverse();
+        Ok(last)
     }
 
     /// Whether the file is what was written, else the first line that is not.
@@ -185,7 +191,7 @@ mod tests {
             std::fs::metadata(&audit.path).unwrap().mode() & 0o777,
             0o600
         );
-        let entries = audit.entries(2).unwrap();
+        let entries = audit.entries(None, 2).unwrap();
         assert_eq!(entries[1].action, "PUT config/values/3");
     }
 
@@ -225,6 +231,6 @@ mod tests {
         std::fs::write(&audit.path, &text[..text.len() - 10]).unwrap();
         audit.write(&entry("socket", "POST reload"));
         assert_eq!(audit.verify().unwrap().broken, Some(4));
-        assert_eq!(audit.entries(1).unwrap()[0].action, "POST reload");
+        assert_eq!(audit.entries(None, 1).unwrap()[0].action, "POST reload");
     }
 }

@@ -116,7 +116,6 @@ async fn what_a_later_version_answers_is_404_and_says_so() {
         "/v1/moderations",
         "/v1/images/generations",
         "/v1/audio/speech",
-        "/v1/feedback",
         "/v1beta/models/m:generateContent",
         "/v1/models/m:streamGenerateContent",
     ] {

@@ -65,7 +65,10 @@ impl Admin {
 
     pub(super) fn audit(&self, query: &Query<'_>) -> Answer {
         let most = query.get("most").and_then(|most| most.parse().ok());
-        let entries = self.audit.entries(most.unwrap_or(SHOWN));
+        let workspace = query.get("workspace");
+        let entries = self
+            .audit
+            .entries(workspace.as_deref(), most.unwrap_or(SHOWN));
         json(&entries.map_err(|error| unreadable(&error))?)
     }
 
