@@ -32,6 +32,7 @@ mod oauth;
 mod platforms;
 mod reload;
 mod sdk;
+mod skills;
 mod top;
 mod usage;
 mod workspaces;
