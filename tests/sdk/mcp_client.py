@@ -16,6 +16,8 @@ async def main(url):
             assert tools[0].input_schema["properties"]["who"] == {"type": "string"}, tools[0]
             answer = await session.call_tool("greeter", {"who": "Ann"})
             assert answer.content[0].text == "hi Ann", answer
+            wrong = await session.call_tool("greeter", {"who": 7})
+            assert wrong.is_error and "string" in wrong.content[0].text, wrong
     print("ok")
 
 

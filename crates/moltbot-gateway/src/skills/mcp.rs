@@ -144,8 +144,13 @@ impl ServerHandler for Tools {
             let words = format!("there is no tool {}", request.name);
             return Err(ErrorData::invalid_params(words, None));
         };
+        let arguments = Value::Object(request.arguments.unwrap_or_default());
+        if let Err(wrong) = tool.manifest().fits(&arguments) {
+            let content = vec![ContentBlock::text(format!("error: {wrong}"))];
+            return Ok(CallToolResult::error(content).into());
+        }
         let said = Said {
-            arguments: Some(Value::Object(request.arguments.unwrap_or_default())),
+            arguments: Some(arguments),
             ..Said::text(caller, "")
         };
         let outcome = rt.skills.run(tool, said).await.outcome;

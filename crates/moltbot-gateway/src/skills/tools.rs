@@ -135,6 +135,9 @@ async fn run(
     let heard = match (find(tools, wanted), arguments) {
         _ if !allowed => "error: no more calls of tools in this turn".to_owned(),
         (Some(tool), Some(arguments)) if arguments.is_object() => {
+            if let Err(wrong) = tool.manifest().fits(&arguments) {
+                return result(wanted, format!("error: {wrong}"));
+            }
             let mut said = said(asked, occasion, String::new(), Vec::new());
             said.arguments = Some(arguments);
             heard(shelf.run(tool, said).await.outcome)
@@ -142,6 +145,11 @@ async fn run(
         (Some(_), _) => "error: the arguments are no JSON object".to_owned(),
         (None, _) => "error: there is no such tool".to_owned(),
     };
+    result(wanted, heard)
+}
+
+/// What the model hears of a tool that it wanted.
+fn result(wanted: &Value, heard: String) -> Value {
     json!({ "role": "tool", "tool_call_id": wanted["id"], "content": heard })
 }
 

@@ -132,6 +132,17 @@ impl fmt::Display for Permissions {
 }
 
 impl Manifest {
+    /// Whether what a tool call gives is what `parameters` asks for.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for the model.
+    pub fn fits(&self, arguments: &Value) -> Result<(), String> {
+        match jsonschema::validate(&self.parameters, arguments) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(format!("the arguments do not fit: {error}")),
+        }
+    }
+
     /// Reads and checks a manifest; `file` is how errors call it.
     ///
     /// # Errors

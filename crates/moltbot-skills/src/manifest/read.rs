@@ -319,7 +319,11 @@ fn no_parameters() -> Json {
 fn schema(node: &Node) -> Result<Json, String> {
     match (&node.value, node.to_json()) {
         (Value::Map(_), Json::Object(schema)) if schema.get("type") == Some(&json!("object")) => {
-            Ok(Json::Object(schema))
+            let schema = Json::Object(schema);
+            match jsonschema::validator_for(&schema) {
+                Ok(_) => Ok(schema),
+                Err(error) => Err(format!("is no JSON schema: {error}")),
+            }
         }
         _ => Err("is no JSON schema of an object: begin with `type: object`".to_owned()),
     }
