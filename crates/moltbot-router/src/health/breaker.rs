@@ -25,6 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const DECAY: Duration = Duration::from_secs(30);
 /// When others fail as well, a row that began longer ago than this is the target's own fault.
 const SURE: Duration = Duration::from_secs(1);
+/// A call that fails within this time was refused; a pause lets calls wait.
+const QUICK: Duration = Duration::from_millis(50);
 
 /// Whether a call may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,7 +314,8 @@ impl Breaker {
                     Row::add(&mut self.failures, ticket, now);
                 }
                 self.window.note(false, now);
-                self.judge(scene);
+                let refused = now.duration_since(ticket.begun) < QUICK;
+                self.judge(refused, scene);
             }
         }
     }
@@ -324,10 +327,10 @@ impl Breaker {
         }
         Row::add(&mut self.cuts, ticket, scene.now);
         self.window.turn(scene.now);
-        self.judge(scene);
+        self.judge(false, scene);
     }
 
-    fn judge(&mut self, scene: &Scene<'_>) {
+    fn judge(&mut self, refused: bool, scene: &Scene<'_>) {
         let least = self.settings.min_requests;
         let row = longer(self.failures, self.cuts);
         let length = row.map_or(0, |row| row.length);
@@ -339,7 +342,7 @@ impl Breaker {
         let in_a_row = row.is_some_and(|row| {
             row.length >= self.settings.consecutive.max(1)
                 && usual.is_none_or(|usual| {
-                    row.length >= no_accident(usual) && Self::stands_alone(row, scene)
+                    row.length >= no_accident(usual) && (refused || Self::stands_alone(row, scene))
                 })
         });
         let too_many = |ratio: f64| ratio > self.settings.error_ratio;
@@ -349,8 +352,8 @@ impl Breaker {
         }
     }
 
-    /// Whether a row is the target's own. What fails for all targets at once and only for a moment is a pause of
-    /// this machine or of the network: ejecting them all would make seconds of it.
+    /// Whether a row of calls that had to wait is the target's own. What fails for all targets at once and only
+    /// for a moment is a pause of this machine or of the network: ejecting them all would make seconds of it.
     fn stands_alone(row: Row, scene: &Scene<'_>) -> bool {
         scene.now.duration_since(row.failed) >= SURE || (scene.others)(row)
     }

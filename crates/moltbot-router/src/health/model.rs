@@ -72,7 +72,7 @@ impl Model {
         }
     }
 
-    fn sick(&self, others: bool, now: u64) -> bool {
+    fn sick(&self, sure: bool, now: u64) -> bool {
         let mut judged: Vec<_> = self
             .outcomes
             .iter()
@@ -89,7 +89,7 @@ impl Model {
         // By hand: 0.1 fails 6 in a row once in a million, 0.2 9 in a row, 0.4 16 in a row.
         let in_a_row = row.len() >= 5
             && self.known(row.len(), now).is_none_or(|usual| {
-                usual.powi(row.len() as i32) <= 1.000_001e-6 && (others || now - row[0] >= SECOND)
+                usual.powi(row.len() as i32) <= 1.000_001e-6 && (sure || now - row[0] >= SECOND)
             });
         in_a_row || 2 * bad > judged.len()
     }
@@ -103,8 +103,8 @@ impl Model {
         }
     }
 
-    fn judge(&mut self, others: bool, now: u64) {
-        if self.sick(others, now) {
+    fn judge(&mut self, sure: bool, now: u64) {
+        if self.sick(sure, now) {
             self.usual = self.known(self.row().len(), now);
             self.eject(now);
         }
@@ -148,7 +148,7 @@ impl Model {
         self.outcomes.push((now, true));
     }
 
-    fn failed(&mut self, ticket: Ticket, fault: Fault, others: bool, now: u64) {
+    fn failed(&mut self, ticket: Ticket, fault: Fault, sure: bool, now: u64) {
         let unhinted = matches!(fault, Fault::Limited { hinted: false, .. });
         if unhinted {
             self.limits.push(now);
@@ -182,7 +182,7 @@ impl Model {
                     self.in_a_row[0].push(now);
                 }
                 self.outcomes.push((now, false));
-                self.judge(others, now);
+                self.judge(sure, now);
             }
         }
     }
@@ -240,8 +240,9 @@ fn story() -> impl Strategy<Value = Vec<Event>> {
     let good_time = [Event::Ask, Event::Answer(0), Event::Finish(0)].repeat(25);
     let bad_moment = [
         Event::Ask,
+        Event::Pass(100),
         Event::Fail(0, Fault::Failed, false),
-        Event::Pass(200),
+        Event::Pass(100),
     ]
     .repeat(8);
     let recovery = |rest| {
@@ -308,7 +309,8 @@ proptest! {
                     breaker.finished(ticket);
                 }
                 Event::Fail(call, fault, others) => if let Some(ticket) = take(&mut asked, call) {
-                    model.failed(ticket, fault, others, now);
+                    let refused = at.duration_since(ticket.begun) < Duration::from_millis(50);
+                    model.failed(ticket, fault, others || refused, now);
                     breaker.failed(ticket, fault, &Scene { now: at, jitter: 1.0, others: &|_| others });
                 }
                 Event::Cut(call, others) => if let Some(ticket) = take(&mut streams, call) {

@@ -52,9 +52,9 @@ async fn a_row_counts_at_once_when_another_target_answers_meanwhile() {
 async fn a_row_that_all_targets_have_counts_after_a_second() {
     let (peers, [a, b]) = peers().await;
     for _ in 0..20 {
-        fails_among(&peers, &a);
-        fails_among(&peers, &b);
-        pass(0.045).await;
+        let calls = [&a, &b].map(|target| target.admit().unwrap().among(&peers));
+        pass(0.05).await;
+        calls.map(|mut call| call.failed(&down()));
     }
     assert!(is_up(&a) && is_up(&b));
     pass(0.1).await;
@@ -63,11 +63,27 @@ async fn a_row_that_all_targets_have_counts_after_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn targets_that_all_refuse_at_once_are_ejected_at_once() {
+    let (peers, [a, b]) = peers().await;
+    for target in [&a, &b] {
+        let refused = (0..10).take_while(|_| {
+            fails_among(&peers, target);
+            is_up(target)
+        });
+        assert!(refused.count() < 10);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_failed_in_a_pause_of_all_are_no_row_of_one_when_it_is_over() {
     let (peers, [a, b]) = peers().await;
     let mut late: Vec<_> = (0..10).map(|_| a.admit().unwrap().among(&peers)).collect();
-    (0..10).for_each(|_| fails_among(&peers, &b));
-    pass(0.3).await;
+    let early: Vec<_> = (0..10).map(|_| b.admit().unwrap().among(&peers)).collect();
+    pass(0.1).await;
+    for mut call in early {
+        call.failed(&down());
+    }
+    pass(0.2).await;
     answers(&b);
     for call in &mut late {
         call.failed(&error(Kind::Timeout, Retry::Anywhere));
