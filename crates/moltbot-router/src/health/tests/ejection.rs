@@ -54,7 +54,9 @@ async fn a_row_that_all_targets_have_counts_after_a_second() {
     for _ in 0..20 {
         let calls = [&a, &b].map(|target| target.admit().unwrap().among(&peers));
         pass(0.05).await;
-        calls.map(|mut call| call.failed(&down()));
+        for mut call in calls {
+            call.failed(&down());
+        }
     }
     assert!(is_up(&a) && is_up(&b));
     pass(0.1).await;
